@@ -1,0 +1,3 @@
+//! A typed client of the few Microsoft Graph calls that mailkeeper makes. Knows nothing of policy, store or stages.
+
+pub mod transport;
