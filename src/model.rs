@@ -1,7 +1,36 @@
 //! The words of the domain. No I/O, no clock, ordered collections only; uses nothing else of this crate.
 
+mod drift;
+mod entitlement;
 mod id;
+mod known;
+mod ledger;
+mod mailbox;
+mod observation;
+mod outcome;
+mod plan;
+mod reason;
+mod seats;
 mod time;
+mod user;
 
+pub use drift::{
+    Candidate, Cause, Certainty, Drift, DriftKind, Evidence, LossClock, MailboxState, Remedy, Response,
+    RuleRef,
+};
+pub use entitlement::{Entitlement, Path};
 pub use id::{GroupId, PlanId, SkuId, TenantId, UserId};
+pub use known::{KnownUser, Loss, Presence, Remembered};
+pub use ledger::{Attempt, LedgerEntry, Pending};
+pub use mailbox::{
+    MAILBOX_PLANS, MailboxKind, MailboxMemory, Probe, ProbeAnswer, is_mailbox_plan, mailbox_plan_name,
+};
+pub use observation::{Completeness, Observation, ObservationKind, Problem, ProblemKind, Sighting};
+pub use outcome::{Outcome, OutcomeKind, Verdict};
+pub use plan::{Action, Ask, Plan, SeatNeed, Step, Waiting};
+pub use reason::Reason;
+pub use seats::{Catalog, Sku, SkuPlan, Units};
 pub use time::{Span, Timestamp};
+pub use user::{
+    AssignedPlan, CapabilityStatus, License, LicenseAssignment, ProvisioningError, User, UserType,
+};

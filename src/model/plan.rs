@@ -1,0 +1,105 @@
+//! The plan of one pass: what will be sent, in which order, and why everything else waits.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DriftKind, GroupId, PlanId, Reason, SkuId, Timestamp, UserId};
+
+/// Steps in the order in which they are sent, and a reason for every drift without one. Leaves no choice to act.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub made_at: Timestamp,
+    /// SHA-256, hex, of the steps alone: the same steps have the same digest whenever they are planned.
+    pub digest: String,
+    pub policy_digest: String,
+    pub steps: Vec<Step>,
+    pub waiting: Vec<Waiting>,
+    pub asks: Vec<Ask>,
+    pub seats: Vec<SeatNeed>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Stable for the same user, action and drift: the idempotency key of the intent.
+    pub id: String,
+    #[serde(rename = "user_id")]
+    pub user: UserId,
+    pub upn: String,
+    pub drift: DriftKind,
+    pub rule: String,
+    pub action: Action,
+    pub deadline: Option<Timestamp>,
+    pub act_by: Option<Timestamp>,
+    /// Which attempt at this drift, from 1.
+    pub attempt: u32,
+}
+
+/// What is sent. There is deliberately nothing here that creates, purges, unlicenses or disables.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// `POST /users/{id}/assignLicense` with one entry; also used to switch the Exchange plan on inside a product.
+    AssignLicense { sku: SkuId, part_number: String, disabled_plans: BTreeSet<PlanId>, takes_seat: bool },
+    /// `POST /groups/{id}/members/$ref`.
+    AddToGroup { group: GroupId },
+    /// `PATCH /users/{id}` with the location that the policy gives.
+    SetUsageLocation { location: String },
+    /// `POST /directory/deletedItems/{id}/restore` with an empty body.
+    Restore,
+}
+
+impl Action {
+    pub const LABELS: [&'static str; 4] = ["assign_license", "add_to_group", "set_usage_location", "restore"];
+
+    /// The `action` label of `mailkeeper_actions_total`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::AssignLicense { .. } => "assign_license",
+            Self::AddToGroup { .. } => "add_to_group",
+            Self::SetUsageLocation { .. } => "set_usage_location",
+            Self::Restore => "restore",
+        }
+    }
+}
+
+/// A drift, or a user that would be one, without a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    #[serde(rename = "user_id")]
+    pub user: UserId,
+    pub upn: String,
+    pub drift: DriftKind,
+    pub rule: Option<String>,
+    pub reason: Reason,
+    /// When the reason may end by itself.
+    pub until: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
+    pub act_by: Option<Timestamp>,
+    /// What is particular about this case, beyond the reason's sentence.
+    pub detail: Option<String>,
+}
+
+/// A question to a person, bound to the digest of the plan that raised it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Stable for the same question.
+    pub id: String,
+    pub reason: Reason,
+    /// The drifts that the answer would release.
+    pub users: Vec<UserId>,
+    pub question: String,
+    pub opened: Timestamp,
+    pub act_by: Option<Timestamp>,
+}
+
+/// Seats that the drifts of this pass would need and that are not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatNeed {
+    pub sku: SkuId,
+    pub part_number: String,
+    pub missing: u32,
+    /// The soonest act-by among the drifts that go without.
+    pub by: Option<Timestamp>,
+}

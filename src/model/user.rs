@@ -1,0 +1,154 @@
+//! A user as one observation of the directory shows it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{GroupId, PlanId, SkuId, Timestamp, UserId};
+
+/// What Graph says of one user. `None` is "Graph did not say", never "empty".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub id: UserId,
+    /// For a deleted user without the object-id prefix that the directory puts before it.
+    pub upn: String,
+    pub display_name: Option<String>,
+    pub mail: Option<String>,
+    /// `SMTP:` and `smtp:` prefixes kept as Graph gives them.
+    pub proxy_addresses: Vec<String>,
+    pub account_enabled: Option<bool>,
+    pub user_type: UserType,
+    pub department: Option<String>,
+    pub company: Option<String>,
+    pub country: Option<String>,
+    pub job_title: Option<String>,
+    pub employee_type: Option<String>,
+    /// Two letters, ISO 3166.
+    pub usage_location: Option<String>,
+    /// True when the account comes from an on-premises directory and must be repaired there.
+    pub on_premises_synced: bool,
+    pub immutable_id: Option<String>,
+    pub created: Option<Timestamp>,
+    /// `None` when Graph did not return the property (deleted users: undocumented whether it does).
+    pub licenses: Option<Vec<License>>,
+    pub plans: Vec<AssignedPlan>,
+    pub assignments: Vec<LicenseAssignment>,
+    pub provisioning_errors: Vec<ProvisioningError>,
+}
+
+impl User {
+    /// A live member without anything; the start of test data and of decoding.
+    pub fn new(id: UserId, upn: impl Into<String>) -> Self {
+        Self {
+            id,
+            upn: upn.into(),
+            display_name: None,
+            mail: None,
+            proxy_addresses: Vec::new(),
+            account_enabled: None,
+            user_type: UserType::Unknown,
+            department: None,
+            company: None,
+            country: None,
+            job_title: None,
+            employee_type: None,
+            usage_location: None,
+            on_premises_synced: false,
+            immutable_id: None,
+            created: None,
+            licenses: None,
+            plans: Vec::new(),
+            assignments: Vec::new(),
+            provisioning_errors: Vec::new(),
+        }
+    }
+
+    /// The licences, none when Graph did not say.
+    pub fn licenses(&self) -> &[License] {
+        self.licenses.as_deref().unwrap_or(&[])
+    }
+
+    pub fn license(&self, sku: SkuId) -> Option<&License> {
+        self.licenses().iter().find(|license| license.sku == sku)
+    }
+
+    /// Part after the last `@` of the user principal name, lower case.
+    pub fn domain(&self) -> Option<String> {
+        self.upn.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase())
+    }
+
+    /// Every address the account answers to, lower case, without protocol prefix: mail, user principal name, proxies.
+    pub fn addresses(&self) -> BTreeSet<String> {
+        let proxies = self.proxy_addresses.iter().filter_map(|address| {
+            let (protocol, rest) = address.split_once(':')?;
+            protocol.eq_ignore_ascii_case("smtp").then(|| rest.to_ascii_lowercase())
+        });
+        let own =
+            std::iter::once(&self.upn).chain(self.mail.iter()).map(|address| address.to_ascii_lowercase());
+        own.chain(proxies).collect()
+    }
+}
+
+/// `userType`: open set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UserType {
+    Member,
+    Guest,
+    Other(String),
+    /// Graph did not say.
+    Unknown,
+}
+
+/// An entry of `assignedLicenses`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct License {
+    pub sku: SkuId,
+    /// Service plans switched off inside the product.
+    pub disabled_plans: BTreeSet<PlanId>,
+}
+
+/// An entry of `assignedPlans`. Entries of removed licences stay, as `Deleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedPlan {
+    pub plan: PlanId,
+    pub status: CapabilityStatus,
+    /// "When the plan was assigned"; on a `Deleted` entry its meaning is undocumented, so it is only a hint.
+    pub assigned: Option<Timestamp>,
+}
+
+/// `capabilityStatus` of an assigned plan (Graph: assignedPlan): open set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CapabilityStatus {
+    Enabled,
+    /// The subscription is in its grace period; still usable.
+    Warning,
+    /// Unusable; data must be preserved.
+    Suspended,
+    /// Unusable for everyone; data preserved.
+    LockedOut,
+    /// Unusable; data may be deleted.
+    Deleted,
+    Other(String),
+}
+
+/// An entry of `licenseAssignmentStates`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseAssignment {
+    pub sku: SkuId,
+    pub disabled_plans: BTreeSet<PlanId>,
+    /// The group that gives the licence; `None` for a direct one.
+    pub by_group: Option<GroupId>,
+    /// `Active`, `ActiveWithError`, `Disabled`, `Error` or something newer.
+    pub state: String,
+    /// `CountViolation`, ...; `None` when there is none.
+    pub error: Option<String>,
+    pub updated: Option<Timestamp>,
+}
+
+/// An entry of `serviceProvisioningErrors` (a hold that keeps Exchange from disconnecting shows here).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProvisioningError {
+    pub service_instance: String,
+    pub created: Option<Timestamp>,
+    pub is_resolved: bool,
+}
