@@ -1,0 +1,210 @@
+//! What is wrong with a policy or a settings file, where, and what to write instead. Collects; prints nothing.
+
+mod render;
+
+use serde::Serialize;
+
+pub use render::{Format, render};
+
+/// The text of one file under its name. The name is what faults show: the path as the operator gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub name: String,
+    pub text: String,
+}
+
+/// Where something stands. Lines and columns count from 1, columns and `width` in characters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    pub line: u32,
+    pub column: u32,
+    pub width: u32,
+}
+
+/// How much a fault weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file is used; somebody should look.
+    Warning,
+}
+
+impl Severity {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    pub severity: Severity,
+    pub file: String,
+    /// From 1; 0 when the fault concerns the file as a whole.
+    pub line: u32,
+    /// From 1, in characters; 0 when the fault concerns the file as a whole.
+    pub column: u32,
+    /// `keep[2].match.group`, indices from 0; empty for the document itself.
+    pub path: String,
+    /// What is written there, shortened; empty where a list or a map stands.
+    pub value: String,
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+    /// The line as written, for people; `None` where there is no such line.
+    #[serde(skip)]
+    pub excerpt: Option<String>,
+    /// Characters to underline.
+    #[serde(skip)]
+    pub width: u32,
+}
+
+impl Fault {
+    /// A fault of a file as a whole: unreadable, too long, not text.
+    pub fn of_file(file: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            file: file.into(),
+            line: 0,
+            column: 0,
+            path: String::new(),
+            value: String::new(),
+            message: message.into(),
+            hint: hint.into(),
+            excerpt: None,
+            width: 0,
+        }
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// What a check says against a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    pub message: String,
+    pub hint: String,
+}
+
+impl Complaint {
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// The faults of one source, as they are found.
+#[derive(Debug)]
+pub struct Faults<'s> {
+    source: &'s Source,
+    list: Vec<Fault>,
+    hidden: Vec<String>,
+}
+
+/// Longest value shown in a fault, in characters: long enough for an id or an address, short enough for one line.
+const LONGEST_VALUE: usize = 80;
+
+impl<'s> Faults<'s> {
+    pub fn new(source: &'s Source) -> Self {
+        Self { source, list: Vec::new(), hidden: Vec::new() }
+    }
+
+    pub fn error(&mut self, place: Place, path: &str, value: &str, complaint: Complaint) {
+        self.add(Severity::Error, place, path, value, complaint);
+    }
+
+    pub fn warning(&mut self, place: Place, path: &str, value: &str, complaint: Complaint) {
+        self.add(Severity::Warning, place, path, value, complaint);
+    }
+
+    /// A text that no fault may show: a secret that stands where none belongs.
+    pub fn hide(&mut self, secret: &str) {
+        self.hidden.extend(secret.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+    }
+
+    /// The name of the file.
+    pub fn file(&self) -> &str {
+        &self.source.name
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(Fault::is_error)
+    }
+
+    /// True when something at or below this path was refused: what is left of it says little.
+    pub fn touches(&self, path: &str) -> bool {
+        self.list.iter().filter(|fault| fault.is_error()).any(|fault| {
+            fault.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
+    /// The faults in the order of the file.
+    pub fn into_list(mut self) -> Vec<Fault> {
+        // Longest first, so that a secret that contains another is covered whole.
+        self.hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        for fault in &mut self.list {
+            for secret in &self.hidden {
+                let stars = "*".repeat(secret.chars().count());
+                for text in [&mut fault.value, &mut fault.message, &mut fault.hint] {
+                    *text = text.replace(secret, &stars);
+                }
+                fault.excerpt = fault.excerpt.take().map(|line| line.replace(secret, &stars));
+            }
+        }
+        self.list.sort_by(|a, b| (a.line, a.column, a.severity).cmp(&(b.line, b.column, b.severity)));
+        self.list.dedup();
+        self.list
+    }
+
+    fn add(&mut self, severity: Severity, place: Place, path: &str, value: &str, complaint: Complaint) {
+        let excerpt = (place.line as usize)
+            .checked_sub(1)
+            .and_then(|index| self.source.text.lines().nth(index))
+            .map(str::to_owned);
+        self.list.push(Fault {
+            severity,
+            file: self.source.name.clone(),
+            line: place.line,
+            column: place.column,
+            path: path.to_owned(),
+            value: shortened(value),
+            message: complaint.message,
+            hint: complaint.hint,
+            excerpt,
+            width: place.width,
+        });
+    }
+}
+
+fn shortened(value: &str) -> String {
+    let line = value.lines().next().unwrap_or("");
+    if line.chars().count() <= LONGEST_VALUE && line.len() == value.trim_end().len() {
+        return line.to_owned();
+    }
+    let mut short: String = line.chars().take(LONGEST_VALUE).collect();
+    short.push('…');
+    short
+}
+
+/// `; did you mean "x"?` material: the candidate that is nearest in spelling, letter case ignored, when one is near.
+pub fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    // Beyond this no name is a misspelling of another one, and comparing costs the product of both lengths.
+    const LONGEST_NAME: usize = 120;
+    let lowered = written.to_lowercase();
+    if lowered.len() > LONGEST_NAME {
+        return None;
+    }
+    let allowed = (lowered.chars().count() / 3).clamp(1, 4);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&lowered, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
