@@ -1,1 +1,233 @@
-//! (to come)
+//! One step at a time: make the intent durable, send, record the outcome. No `if` about policy is in here; what is sent was
+//! decided by planning and checked before this is called.
+//!
+//! After an answer that does not say whether the request was applied, the state is read before anything is repeated.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::graph::{Client, RestoreOptions};
+use crate::invariant::{InvariantId, holds};
+use crate::model::{
+    Action, Attempt, KnownUser, Outcome, OutcomeKind, Pending, Plan, Reason, Step, Timestamp, UserId,
+};
+use crate::plan::pace;
+use crate::store::journal::{Entry, Journal};
+use crate::store::{self, TenantStore};
+
+/// Reads after an unclear answer, with these pauses before each: one stale read must not cause a second request.
+const READ_BACKS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+/// Requests for one step within one pass: the first and two repeats after unclear answers that were read back.
+const SENDS_PER_STEP: u32 = 3;
+
+/// What acting needs.
+pub struct Hands<'a> {
+    pub graph: &'a Client,
+    pub store: &'a TenantStore,
+    pub journal: &'a Mutex<Journal>,
+    pub clock: &'a dyn Clock,
+    /// Asked before each request: `Some` stops everything that has not been sent yet.
+    pub stopped: &'a (dyn Fn() -> Option<Reason> + Send + Sync),
+}
+
+/// One step and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub step: Step,
+    pub outcome: Outcome,
+    pub at: Timestamp,
+}
+
+/// Sends the steps of a checked plan in their order. Never fails: what could not be sent is an outcome.
+pub async fn act(plan: &Plan, hands: &Hands<'_>) -> Vec<Done> {
+    let mut done = Vec::with_capacity(plan.steps.len());
+    let mut broken: Option<String> = None;
+    for step in &plan.steps {
+        let stopped = (hands.stopped)().map(|reason| reason.sentence().to_owned()).or_else(|| broken.clone());
+        let outcome = match stopped {
+            Some(detail) => not_sent(detail),
+            None => match send_step(step, plan, hands).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    // After one write error neither store nor journal can be trusted: nothing more is sent.
+                    tracing::error!(%error, step.id = step.id, "the state cannot be written, no more steps are sent");
+                    broken = Some(error.to_string());
+                    not_sent(error.to_string())
+                }
+            },
+        };
+        done.push(Done { step: step.clone(), outcome, at: hands.clock.now() });
+    }
+    done
+}
+
+fn not_sent(detail: String) -> Outcome {
+    Outcome { kind: OutcomeKind::NotSent, detail, request_id: None }
+}
+
+async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcome, store::Error> {
+    let sent = hands.clock.now();
+    let before = lock(hands.journal).len();
+    lock(hands.journal).append(
+        Entry::Intent {
+            step_id: step.id.clone(),
+            user: step.user,
+            upn: step.upn.clone(),
+            action: step.action.clone(),
+            drift: step.drift,
+            rule: step.rule.clone(),
+            policy_digest: plan.policy_digest.clone(),
+            plan_digest: plan.digest.clone(),
+        },
+        sent,
+    )?;
+    open_attempt(step, sent, hands.store)?;
+    let is_durable = holds(InvariantId::Safe3, lock(hands.journal).len() > before, || format!("no intent of step {}", step.id));
+    let outcome = if is_durable { send(step, hands).await } else { not_sent("no durable intent".to_owned()) };
+    let now = hands.clock.now();
+    let entry = Entry::Outcome {
+        step_id: step.id.clone(),
+        user: step.user,
+        kind: outcome.kind,
+        detail: outcome.detail.clone(),
+        request_id: outcome.request_id.clone(),
+    };
+    lock(hands.journal).append(entry, now)?;
+    close_attempt(step, &outcome, now, hands.store)?;
+    tracing::info!(
+        user.id = %step.user,
+        action.kind = step.action.label(),
+        outcome = outcome.kind.label(),
+        attempt = step.attempt,
+        "step sent"
+    );
+    Ok(outcome)
+}
+
+/// Sends, and after an unclear answer reads before sending again.
+async fn send(step: &Step, hands: &Hands<'_>) -> Outcome {
+    let mut sends = 1;
+    loop {
+        let outcome = request(step, hands.graph).await;
+        if outcome.kind != OutcomeKind::Uncertain {
+            return outcome;
+        }
+        match read_back(step, hands).await {
+            Some(true) => {
+                let detail = format!("{}; a read shows that it was applied", outcome.detail);
+                return Outcome { kind: OutcomeKind::Accepted, detail, ..outcome };
+            }
+            Some(false) if sends < SENDS_PER_STEP && (hands.stopped)().is_none() => sends += 1,
+            Some(false) | None => return outcome,
+        }
+    }
+}
+
+async fn request(step: &Step, graph: &Client) -> Outcome {
+    match &step.action {
+        Action::AssignLicense { sku, disabled_plans, .. } => {
+            graph.assign_license(step.user, *sku, disabled_plans).await
+        }
+        Action::AddToGroup { group } => graph.add_group_member(*group, step.user).await,
+        Action::SetUsageLocation { location } => graph.set_usage_location(step.user, location).await,
+        Action::Restore => graph.restore(step.user, &RestoreOptions::default()).await,
+    }
+}
+
+/// Whether the effect can be read; `None` when no read was answered.
+async fn read_back(step: &Step, hands: &Hands<'_>) -> Option<bool> {
+    let mut seen = None;
+    for pause in READ_BACKS {
+        hands.clock.sleep(pause).await;
+        seen = has_effect(step, hands.graph).await.or(seen);
+        if seen == Some(true) {
+            return seen;
+        }
+    }
+    seen
+}
+
+async fn has_effect(step: &Step, graph: &Client) -> Option<bool> {
+    let user = match graph.user(step.user).await {
+        Ok(user) => user,
+        Err(error) => {
+            tracing::debug!(%error, user.id = %step.user, "read after an unclear answer failed");
+            return None;
+        }
+    };
+    Some(match &step.action {
+        Action::Restore => user.is_some(),
+        Action::AssignLicense { sku, disabled_plans, .. } => user.is_some_and(|user| {
+            user.license(*sku).is_some_and(|license| license.disabled_plans.is_subset(disabled_plans))
+        }),
+        Action::SetUsageLocation { location } => {
+            user.is_some_and(|user| user.usage_location.as_deref() == Some(location.as_str()))
+        }
+        // Membership is not part of the user; the next observation tells.
+        Action::AddToGroup { .. } => return None,
+    })
+}
+
+fn open_attempt(step: &Step, sent: Timestamp, store: &TenantStore) -> Result<(), store::Error> {
+    let expected_mailbox = store.user(step.user)?.and_then(|known: KnownUser| known.mailbox.primary_id);
+    update(step.user, store, |entry| {
+        entry.attempts.push(Attempt {
+            at: sent,
+            action: step.action.clone(),
+            outcome: None,
+            detail: String::new(),
+        });
+        // The journal keeps everything; the ledger only what planning looks at.
+        let surplus = entry.attempts.len().saturating_sub(ATTEMPTS_KEPT);
+        entry.attempts.drain(..surplus);
+        entry.pending = Some(Pending {
+            step_id: step.id.clone(),
+            action: step.action.clone(),
+            sent,
+            is_uncertain: true,
+            expected_mailbox,
+        });
+    })
+}
+
+/// Attempts of one user that the ledger keeps.
+const ATTEMPTS_KEPT: usize = 20;
+
+fn close_attempt(step: &Step, outcome: &Outcome, now: Timestamp, store: &TenantStore) -> Result<(), store::Error> {
+    update(step.user, store, |entry| {
+        if let Some(attempt) = entry.attempts.last_mut() {
+            attempt.outcome = Some(outcome.kind);
+            attempt.detail.clone_from(&outcome.detail);
+        }
+        match outcome.kind {
+            OutcomeKind::Accepted | OutcomeKind::AlreadyDone => {
+                if let Some(pending) = &mut entry.pending {
+                    pending.is_uncertain = false;
+                }
+            }
+            OutcomeKind::Uncertain => {}
+            OutcomeKind::Deferred | OutcomeKind::NoSeat | OutcomeKind::Refused | OutcomeKind::NotSent => {
+                entry.pending = None;
+                let failures = entry.attempts_at(&step.action);
+                entry.next_attempt = Some(pace::next_attempt(failures, step.act_by, now));
+            }
+        }
+    })
+}
+
+fn update(
+    user: UserId,
+    store: &TenantStore,
+    change: impl FnOnce(&mut crate::model::LedgerEntry),
+) -> Result<(), store::Error> {
+    let Some(mut entry) = store.ledger(user)? else { return Ok(()) };
+    change(&mut entry);
+    store.put_ledger(user, &entry)
+}
+
+/// A lock that survives a panic of another holder: the journal itself knows when it must not be used any more.
+fn lock(journal: &Mutex<Journal>) -> std::sync::MutexGuard<'_, Journal> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}

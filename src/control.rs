@@ -1,1 +1,130 @@
-//! (to come)
+//! How commands reach the state: the questions, the answers, and the Unix socket between them while the daemon runs.
+//!
+//! sled locks its directory, so while the daemon runs there is no other way in. A command asks the same questions of the
+//! same [`desk::Desk`] either way; only the transport differs.
+
+pub mod client;
+pub mod desk;
+pub mod server;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Ask, Span};
+use crate::plan::explain::Explanation;
+use crate::report::status::TenantView;
+use crate::store::journal::{Line, Verification};
+
+/// One question, for one tenant or for all.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    /// `None` asks all tenants.
+    pub tenant: Option<String>,
+    pub question: Question,
+}
+
+/// What a command wants to know or have done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "question", rename_all = "snake_case")]
+pub enum Question {
+    Status,
+    Explain { user: String },
+    Plan,
+    Apply { digest: Option<String> },
+    Asks,
+    Answer { ask: String, granted: bool },
+    Hold { duration: Option<Span>, reason: String },
+    Resume,
+    History { user: Option<String>, limit: usize },
+    Verify,
+    Backup,
+}
+
+/// The answer of one tenant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    Status { view: Box<TenantView> },
+    Explanation { explanation: Box<Explanation> },
+    Pass { view: Box<TenantView>, sent: Vec<Sent>, refused: Option<String> },
+    Asks { asks: Vec<Ask> },
+    History { lines: Vec<Line> },
+    Verification { verification: Verification },
+    /// The whole state in portable form.
+    Backup { text: String },
+    Said { message: String },
+}
+
+/// A step that `apply` sent, and what came of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sent {
+    pub id: crate::model::UserId,
+    pub upn: String,
+    #[serde(flatten)]
+    pub action: crate::model::Action,
+    pub outcome: crate::model::OutcomeKind,
+    pub detail: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    pub message: String,
+    /// True when the question was wrong (exit code 64) rather than the world (1).
+    pub is_usage: bool,
+}
+
+impl Refusal {
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_usage: false }
+    }
+
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_usage: true }
+    }
+}
+
+impl From<crate::store::Error> for Refusal {
+    fn from(error: crate::store::Error) -> Self {
+        Self::failed(crate::errors::chain(&error))
+    }
+}
+
+/// The answers of the tenants, by name, in the order of the settings.
+pub type Answers = Vec<(String, Answer)>;
+
+/// What travels back over the socket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Reply {
+    Answers(Answers),
+    Refused(Refusal),
+}
+
+/// Who asks: from the peer's credentials on the socket, never from what the peer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub name: String,
+}
+
+impl Person {
+    /// By numeric user id, with the name that the machine's user list gives it.
+    pub fn of_uid(uid: u32) -> Self {
+        let listed = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let name = listed.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            let listed_uid = fields.nth(1)?;
+            (listed_uid == uid.to_string()).then(|| name.to_owned())
+        });
+        Self { name: name.map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})")) }
+    }
+
+    /// The user that runs this process.
+    pub fn of_this_process() -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        match std::fs::metadata("/proc/self") {
+            Ok(metadata) => Self::of_uid(metadata.uid()),
+            Err(_) => Self { name: "unknown".to_owned() },
+        }
+    }
+}

@@ -1,1 +1,176 @@
-//! (to come)
+//! One loop per tenant: each wakes for its alarm or for a question, one at a time. Used alike by the daemon and, without a
+//! schedule, by single commands.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::control::desk::Desk;
+use crate::control::{Answer, Answers, Person, Question, Refusal, Request, Sent};
+use crate::reconcile::{PassReport, Purpose, Reconciler, Shared};
+use crate::trigger::Alarm;
+
+/// Questions that wait for the loop of one tenant; more than a few are a misunderstanding.
+const QUESTIONS_WAITING: usize = 16;
+
+/// The tenants of this process.
+pub struct Fleet {
+    tenants: Vec<Member>,
+    stop: watch::Sender<bool>,
+}
+
+/// A tenant as the rest of the process sees it.
+struct Member {
+    desk: Desk,
+    alarm: Alarm,
+    questions: mpsc::Sender<Asked>,
+}
+
+/// A question that needs a pass.
+struct Asked {
+    purpose: Purpose,
+    reply: oneshot::Sender<PassReport>,
+}
+
+/// Loops that are running.
+pub struct Running {
+    loops: JoinSet<()>,
+}
+
+impl Running {
+    /// Waits until every loop has finished the step it is in.
+    pub async fn finished(mut self) {
+        while let Some(ended) = self.loops.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "the loop of a tenant ended in a panic");
+            }
+        }
+    }
+}
+
+impl Fleet {
+    /// Starts one loop per reconciler.
+    pub fn start(members: Vec<(Reconciler, Desk)>) -> (Arc<Self>, Running) {
+        let (stop, stopping) = watch::channel(false);
+        let mut loops = JoinSet::new();
+        let mut tenants = Vec::new();
+        for (reconciler, desk) in members {
+            let (questions, asked) = mpsc::channel(QUESTIONS_WAITING);
+            let alarm = Alarm::new();
+            loops.spawn(run(reconciler, alarm.clone(), asked, stopping.clone()));
+            tenants.push(Member { desk, alarm, questions });
+        }
+        (Arc::new(Self { tenants, stop }), Running { loops })
+    }
+
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.tenants.iter().map(|member| member.alarm.clone()).collect()
+    }
+
+    pub fn desks(&self) -> impl Iterator<Item = &Desk> {
+        self.tenants.iter().map(|member| &member.desk)
+    }
+
+    pub fn shared(&self) -> Vec<(String, Shared)> {
+        self.desks().map(|desk| (desk.tenant.clone(), desk.shared.clone())).collect()
+    }
+
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// No request starts after this; the ones under way are finished.
+    pub fn stop(&self) {
+        for member in &self.tenants {
+            member.desk.shared.stop();
+        }
+        let _ = self.stop.send(true);
+    }
+
+    /// Asks one tenant or all of them.
+    pub async fn ask(&self, request: &Request, by: &Person) -> Result<Answers, Refusal> {
+        let members = self.addressed(request)?;
+        let mut answers = Vec::new();
+        for member in members {
+            let answer = match member.desk.answer(&request.question, by) {
+                Some(answer) => answer?,
+                None => member.pass(&request.question).await?,
+            };
+            answers.push((member.desk.tenant.clone(), answer));
+        }
+        Ok(answers)
+    }
+
+    fn addressed(&self, request: &Request) -> Result<Vec<&Member>, Refusal> {
+        let Some(wanted) = &request.tenant else { return Ok(self.tenants.iter().collect()) };
+        let members: Vec<&Member> = self.tenants.iter().filter(|member| member.desk.tenant == *wanted).collect();
+        if members.is_empty() {
+            let names: Vec<&str> = self.desks().map(|desk| desk.tenant.as_str()).collect();
+            return Err(Refusal::usage(format!("no tenant {wanted:?} in the settings, there are: {}", names.join(", "))));
+        }
+        Ok(members)
+    }
+}
+
+impl Member {
+    async fn pass(&self, question: &Question) -> Result<Answer, Refusal> {
+        let purpose = match question {
+            Question::Apply { digest } => Purpose::Act { digest: digest.clone() },
+            Question::Plan
+            | Question::Status
+            | Question::Explain { .. }
+            | Question::Asks
+            | Question::Answer { .. }
+            | Question::Hold { .. }
+            | Question::Resume
+            | Question::History { .. }
+            | Question::Verify
+            | Question::Backup => Purpose::Plan,
+        };
+        let (reply, report) = oneshot::channel();
+        let gone = || Refusal::failed("mailkeeper is stopping");
+        self.questions.send(Asked { purpose, reply }).await.map_err(|_| gone())?;
+        let report = report.await.map_err(|_| gone())?;
+        Ok(Answer::Pass {
+            view: Box::new((*report.view).clone()),
+            sent: report
+                .done
+                .iter()
+                .map(|done| Sent {
+                    id: done.step.user,
+                    upn: done.step.upn.clone(),
+                    action: done.step.action.clone(),
+                    outcome: done.outcome.kind,
+                    detail: done.outcome.detail.clone(),
+                })
+                .collect(),
+            refused: report.refused,
+        })
+    }
+}
+
+/// The loop that never ends, until it is told to.
+async fn run(
+    mut reconciler: Reconciler,
+    alarm: Alarm,
+    mut asked: mpsc::Receiver<Asked>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            _ = stopping.wait_for(|is_stopping| *is_stopping) => break,
+            question = asked.recv() => {
+                let Some(Asked { purpose, reply }) = question else { break };
+                let report = reconciler.pass(&purpose).await;
+                let _ = reply.send(report);
+            }
+            wake = alarm.next() => {
+                tracing::debug!(tenant = reconciler.name(), ?wake, "woken");
+                reconciler.pass(&Purpose::Act { digest: None }).await;
+            }
+        }
+    }
+    reconciler.close();
+}

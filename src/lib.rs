@@ -54,6 +54,7 @@ pub mod diff;
 pub mod plan;
 
 /// One step at a time: intent made durable, request sent, outcome recorded. No choice is left to it.
+#[cfg(any())]
 pub mod act;
 
 /// Intents against a later observation: recovered, or not. The only place that says "fixed". Pure.
@@ -63,6 +64,7 @@ pub mod verify;
 pub mod report;
 
 /// One pass of the loop, and the loop that never ends.
+#[cfg(any())]
 pub mod reconcile;
 
 /// One reconciler per tenant.
@@ -73,6 +75,9 @@ pub mod trigger;
 
 /// The promises, each with an id, a sentence and a check.
 pub mod invariant;
+
+/// An error with its causes, for people.
+pub mod errors;
 
 /// The only place that reads time.
 pub mod clock;

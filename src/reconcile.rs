@@ -1,1 +1,393 @@
-//! (to come)
+//! One pass of the loop: observe, diff, verify, plan, act, report. Errors are a status, never a way out of the loop.
+//!
+//! A pass carries nothing over from the one before but what is in the state: it can be dropped at any await and started
+//! again, and any pass can be the first after a crash.
+
+mod bookkeeping;
+mod findings;
+mod policy_holder;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use crate::act::{self, Done, Hands};
+use crate::clock::Clock;
+use crate::errors::chain;
+use crate::graph::Client;
+use crate::invariant::{InvariantId, holds};
+use crate::model::{Action, ObservationKind, OutcomeKind, Plan, Reason, SkuId, Span, UserId};
+use crate::observe::{self, Observed};
+use crate::plan;
+use crate::report::metrics::Metrics;
+use crate::report::status::{EventKind, PassOutcome, PassView, RecentEvent, TenantView};
+use crate::store::journal::{Entry, Journal};
+use crate::store::records::{Approvals, Cursor, Hold};
+use crate::store::{self, TenantStore};
+
+use findings::Findings;
+pub use policy_holder::{Loaded, PolicyHolder};
+
+/// What a pass is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// `mailkeeper plan`: everything but the last step.
+    Plan,
+    /// `mailkeeper apply` and the daemon: act, only if the plan still has this digest where one is given.
+    Act { digest: Option<String> },
+}
+
+/// What one pass did.
+#[derive(Debug, Clone)]
+pub struct PassReport {
+    pub view: Arc<TenantView>,
+    pub done: Vec<Done>,
+    /// Why nothing was sent although there were steps.
+    pub refused: Option<String>,
+}
+
+impl PassReport {
+    pub fn plan(&self) -> &Plan {
+        &self.view.plan
+    }
+}
+
+/// What commands and the HTTP server read while a pass runs.
+#[derive(Debug, Clone, Default)]
+pub struct Shared {
+    inner: Arc<SharedState>,
+}
+
+#[derive(Debug, Default)]
+struct SharedState {
+    view: RwLock<Option<Arc<TenantView>>>,
+    is_held: AtomicBool,
+    is_stopping: AtomicBool,
+}
+
+impl Shared {
+    /// The newest status document; `None` before the first pass.
+    pub fn view(&self) -> Option<Arc<TenantView>> {
+        self.inner.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn publish(&self, view: Arc<TenantView>) {
+        *self.inner.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view);
+    }
+
+    /// The big red button, effective before the next request.
+    pub fn set_held(&self, is_held: bool) {
+        self.inner.is_held.store(is_held, Ordering::SeqCst);
+    }
+
+    /// No request starts after this; the one under way is finished.
+    pub fn stop(&self) {
+        self.inner.is_stopping.store(true, Ordering::SeqCst);
+    }
+
+    fn stopped(&self) -> Option<Reason> {
+        let is_stopped = self.inner.is_held.load(Ordering::SeqCst) || self.inner.is_stopping.load(Ordering::SeqCst);
+        is_stopped.then_some(Reason::Held)
+    }
+}
+
+/// Everything one tenant's loop works with.
+pub struct Parts {
+    pub name: String,
+    pub graph: Client,
+    pub store: TenantStore,
+    pub journal: Arc<Mutex<Journal>>,
+    pub clock: Arc<dyn Clock>,
+    pub policy: PolicyHolder,
+    /// `mode: act`.
+    pub may_act: bool,
+    pub metrics: Metrics,
+}
+
+/// The loop of one tenant.
+pub struct Reconciler {
+    parts: Parts,
+    shared: Shared,
+    passes: u64,
+    recent: Vec<RecentEvent>,
+}
+
+/// Events that the status document shows.
+const RECENT_SHOWN: usize = 50;
+
+impl Reconciler {
+    /// Takes up the work where the state says it was left.
+    pub fn new(parts: Parts) -> Result<Self, store::Error> {
+        let shared = Shared::default();
+        if let Some(hold) = parts.store.get::<Hold>()? {
+            shared.set_held(hold.is_active(parts.clock.now()));
+        }
+        bookkeeping::adopt_open_intents(&parts.store, &lock(&parts.journal))?;
+        let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
+        lock(&parts.journal).append(started, parts.clock.now())?;
+        Ok(Self { parts, shared, passes: 0, recent: Vec::new() })
+    }
+
+    pub fn shared(&self) -> Shared {
+        self.shared.clone()
+    }
+
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    /// Says goodbye in the journal and leaves the state complete on disk.
+    pub fn close(&self) {
+        let closed = self.journal().append(Entry::Stopped, self.parts.clock.now()).map(|_| ());
+        if let Err(error) = closed.and_then(|()| self.parts.store.flush()) {
+            tracing::error!(tenant = self.parts.name, error = %chain(&error), "the state could not be closed cleanly");
+        }
+    }
+
+    /// Makes one pass. Never fails: what went wrong is in the report, the metrics and the log.
+    pub async fn pass(&mut self, purpose: &Purpose) -> PassReport {
+        let started = self.parts.clock.now();
+        let begun = self.parts.clock.monotonic();
+        self.passes += 1;
+        let mut report = match self.try_pass(purpose).await {
+            Ok(report) => report,
+            Err(error) => {
+                tracing::error!(tenant = self.parts.name, error = %chain(&error), "the pass failed: the state cannot be read or written");
+                self.failed_pass()
+            }
+        };
+        let finished = self.parts.clock.now();
+        let outcome = self.outcome(&report);
+        let sent = report.done.iter().filter(|done| done.outcome.kind != OutcomeKind::NotSent).count();
+        let pass = PassView {
+            number: self.passes,
+            started,
+            finished,
+            outcome,
+            steps_planned: u32::try_from(report.plan().steps.len()).unwrap_or(u32::MAX),
+            steps_sent: u32::try_from(sent).unwrap_or(u32::MAX),
+        };
+        let view = TenantView { at: finished, last_pass: Some(pass), ..(*report.view).clone() };
+        report.view = Arc::new(view);
+        self.shared.publish(Arc::clone(&report.view));
+        let duration = self.parts.clock.monotonic().saturating_sub(begun);
+        self.parts.metrics.pass_finished(&self.parts.name, outcome, duration);
+        self.log_pass(&report, outcome, duration);
+        report
+    }
+
+    async fn try_pass(&mut self, purpose: &Purpose) -> Result<PassReport, store::Error> {
+        self.load_policy()?;
+        let Some(policy) = self.parts.policy.current() else { return Ok(self.failed_pass()) };
+        let observed = self.observe(&policy).await?;
+        let findings = findings::find(&self.parts.store, &policy, &observed, &self.parts.name)?;
+        let kept_books = bookkeeping::update(&mut self.books(), &findings, &observed)?;
+        self.recent.extend(kept_books.events);
+        let plan = self.plan(&policy, &findings, &observed)?;
+        let refused = self.refusal(purpose, &plan);
+        let done = if refused.is_none() { self.act(&plan).await } else { Vec::new() };
+        self.note_outcomes(&done);
+        self.parts.store.put(&plan)?;
+        self.parts.store.flush()?;
+        let view = self.view(&policy, &findings, &observed, plan, &done)?;
+        Ok(PassReport { view: Arc::new(view), done, refused })
+    }
+
+    fn load_policy(&mut self) -> Result<(), store::Error> {
+        let before = self.parts.policy.current().map(|policy| policy.digest.clone());
+        self.parts.policy.reload();
+        let Some(policy) = self.parts.policy.current() else { return Ok(()) };
+        if before.as_deref() != Some(policy.digest.as_str()) {
+            let entry = Entry::PolicyLoaded { digest: policy.digest.clone(), revision: policy.revision.clone() };
+            self.journal().append(entry, self.parts.clock.now())?;
+        }
+        Ok(())
+    }
+
+    async fn observe(&mut self, policy: &crate::policy::Policy) -> Result<Observed, store::Error> {
+        let parts = &self.parts;
+        let scope = observe::Scope { kind: ObservationKind::Full, policy };
+        let mut observed = observe::observe(&parts.graph, &parts.store, &scope, &*parts.clock).await?;
+        for problem in &observed.observation.problems {
+            tracing::warn!(tenant = parts.name, problem = problem.kind.label(), detail = problem.detail, "the observation has a problem");
+            parts.metrics.observation_rejected(&parts.name, problem.kind);
+        }
+        if observed.observation.is_complete() {
+            observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
+            let cursor = parts.store.get_or_default::<Cursor>()?;
+            parts.store.put(&Cursor {
+                last_complete: Some(observed.observation.started),
+                live_users: observed.observation.live_users,
+                deleted_users: observed.observation.deleted_users,
+                policy_digest: Some(policy.digest.clone()),
+                ..cursor
+            })?;
+        } else {
+            let reasons = observed.observation.problems.iter().map(|problem| problem.kind.label().to_owned()).collect();
+            let entry = Entry::ObservationRejected { reasons };
+            self.journal().append(entry, self.parts.clock.now())?;
+        }
+        self.parts.store.put(&observed.observation)?;
+        self.parts.store.flush()?;
+        Ok(observed)
+    }
+
+    fn plan(
+        &self,
+        policy: &crate::policy::Policy,
+        findings: &Findings,
+        observed: &Observed,
+    ) -> Result<Plan, store::Error> {
+        let now = self.parts.clock.now();
+        let ledger = findings.ledger(&self.parts.store)?;
+        let in_flight = seats_in_flight(&ledger);
+        let answers = self.parts.store.get_or_default::<Approvals>()?;
+        let sent_last_day = self.journal().intents_since(now - Span::from_days(1));
+        let input = plan::Input {
+            now,
+            policy,
+            drifts: &findings.drifts,
+            ledger: &ledger,
+            catalog: &observed.catalog,
+            kept: findings.tally.kept,
+            sent_last_day: u32::try_from(sent_last_day).unwrap_or(u32::MAX),
+            in_flight: &in_flight,
+            answers: &answers.0,
+            closed: self.closed(observed),
+        };
+        let plan = plan::plan(&input);
+        let mut known = BTreeMap::new();
+        for step in &plan.steps {
+            if let Some(user) = self.parts.store.user(step.user)? {
+                known.insert(step.user, user);
+            }
+        }
+        if plan::check::check(&plan, &input, &known) {
+            return Ok(plan);
+        }
+        Ok(plan::plan(&plan::Input { closed: Some(Reason::StateUnhealthy), ..input }))
+    }
+
+    /// Why nothing may follow from this pass at all.
+    fn closed(&self, observed: &Observed) -> Option<Reason> {
+        if !observed.observation.is_complete() {
+            return Some(Reason::ObservationRejected);
+        }
+        self.parts.policy.loaded().failed.is_some().then_some(Reason::PolicyFailed)
+    }
+
+    /// Why nothing is sent although the plan may have steps.
+    fn refusal(&self, purpose: &Purpose, plan: &Plan) -> Option<String> {
+        match purpose {
+            Purpose::Plan => Some("plan changes nothing".to_owned()),
+            Purpose::Act { .. } if !self.parts.may_act => Some(Reason::ObserveMode.sentence().to_owned()),
+            Purpose::Act { .. } if self.is_held() => Some(Reason::Held.sentence().to_owned()),
+            Purpose::Act { digest: Some(wanted) } if !plan.digest.starts_with(wanted.as_str()) => {
+                Some(format!("the plan has changed: it is {} now, {wanted} was reviewed", plan.digest))
+            }
+            Purpose::Act { .. } => None,
+        }
+    }
+
+    /// Why nothing is sent at the moment, whatever the plan.
+    fn stopped_reason(&self) -> Option<Reason> {
+        if !self.parts.may_act {
+            return Some(Reason::ObserveMode);
+        }
+        self.is_held().then_some(Reason::Held)
+    }
+
+    /// A hold that has run out ends here.
+    fn is_held(&self) -> bool {
+        let hold = self.parts.store.get::<Hold>().ok().flatten();
+        let is_held = hold.is_some_and(|hold| hold.is_active(self.parts.clock.now()));
+        self.shared.set_held(is_held);
+        is_held
+    }
+
+    async fn act(&mut self, plan: &Plan) -> Vec<Done> {
+        let is_allowed = holds(InvariantId::Safe6, self.parts.may_act && !self.is_held(), || {
+            "act was reached in observe mode or while held".to_owned()
+        });
+        if !is_allowed || plan.steps.is_empty() {
+            return Vec::new();
+        }
+        let shared = self.shared.clone();
+        let stopped = move || shared.stopped();
+        let hands = Hands {
+            graph: &self.parts.graph,
+            store: &self.parts.store,
+            journal: &self.parts.journal,
+            clock: &*self.parts.clock,
+            stopped: &stopped,
+        };
+        act::act(plan, &hands).await
+    }
+
+    fn note_outcomes(&mut self, done: &[Done]) {
+        for done in done {
+            self.parts.metrics.acted(&self.parts.name, done.step.action.label(), done.outcome.kind);
+            self.recent.push(RecentEvent {
+                at: done.at,
+                user: Some(done.step.user),
+                upn: Some(done.step.upn.clone()),
+                what: EventKind::Acted { action: done.step.action.clone(), outcome: done.outcome.kind },
+                detail: done.outcome.detail.clone(),
+            });
+        }
+        let surplus = self.recent.len().saturating_sub(RECENT_SHOWN);
+        self.recent.drain(..surplus);
+    }
+
+    fn books(&self) -> bookkeeping::Books<'_> {
+        bookkeeping::Books {
+            tenant: &self.parts.name,
+            store: &self.parts.store,
+            journal: &self.parts.journal,
+            metrics: &self.parts.metrics,
+            now: self.parts.clock.now(),
+        }
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        lock(&self.parts.journal)
+    }
+
+    fn outcome(&self, report: &PassReport) -> PassOutcome {
+        match &report.view.last_observation {
+            Some(observation) if observation.is_complete() => PassOutcome::Done,
+            Some(_) => PassOutcome::Rejected,
+            None => PassOutcome::Failed,
+        }
+    }
+
+    fn log_pass(&self, report: &PassReport, outcome: PassOutcome, duration: std::time::Duration) {
+        tracing::info!(
+            tenant = self.parts.name,
+            outcome = outcome.label(),
+            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            users = report.view.last_observation.as_ref().map_or(0, |observation| observation.live_users),
+            at_risk = report.view.at_risk.len(),
+            steps = report.plan().steps.len(),
+            sent = report.done.len(),
+            "pass finished"
+        );
+    }
+}
+
+/// Seats that requests without observed effect may have taken.
+fn seats_in_flight(ledger: &BTreeMap<UserId, crate::model::LedgerEntry>) -> BTreeMap<SkuId, u32> {
+    let mut seats = BTreeMap::new();
+    for pending in ledger.values().filter_map(|entry| entry.pending.as_ref()) {
+        if let Action::AssignLicense { sku, takes_seat: true, .. } = &pending.action {
+            *seats.entry(*sku).or_default() += 1;
+        }
+    }
+    seats
+}
+
+/// A lock that survives a panic of another holder: the journal itself knows when it must not be used any more.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

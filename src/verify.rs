@@ -1,1 +1,192 @@
-//! (to come)
+//! Intents against a later observation. The only place that says "fixed". Pure: no I/O, no clock, no async.
+//!
+//! A request that Graph accepted proves nothing: since 2022 every re-licensed user gets a mailbox, be it a new, empty
+//! one. Proof is a ladder: the Exchange plan is assigned and usable, `mailboxSettings` answers, and `primaryMailboxId`
+//! is the one recorded while the mailbox was healthy.
+
+use crate::invariant::{InvariantId, holds};
+use crate::model::{
+    Action, Catalog, Entitlement, KnownUser, MailboxKind, Pending, Presence, ProbeAnswer, Timestamp, Verdict,
+};
+use crate::plan::pace::{DIRECTORY_SETTLE, MAILBOX_SETTLE};
+
+/// What a later observation says of one pending request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Not observable yet; stale reads are expected for a while.
+    Waiting,
+    /// The directory shows the effect, and there is nothing more to prove for this request: the drift goes on as what it
+    /// is now (a restored user without a licence, a user who now has a usage location).
+    StepDone,
+    /// The request had no effect although there was time for it.
+    NoEffect,
+    /// The last word on this repair. `Stuck` is not final: a later observation may still prove it.
+    Concluded { verdict: Verdict, detail: String },
+}
+
+/// Judges one pending request by what was observed at `observed` (the start of the observation).
+pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed: Timestamp) -> Progress {
+    if observed <= pending.sent {
+        return Progress::Waiting;
+    }
+    let entitlement = Entitlement::of(&known.user, catalog);
+    let is_live = known.presence == Presence::Live;
+    let waited = observed - pending.sent;
+    let has_effect = match &pending.action {
+        Action::Restore => is_live,
+        Action::AssignLicense { .. } | Action::AddToGroup { .. } => is_live && entitlement.is_licensed(),
+        Action::SetUsageLocation { .. } => known.user.usage_location.is_some(),
+    };
+    if !has_effect {
+        // A request without an answer may never have arrived; repeating it is harmless, waiting may not be.
+        let is_expected = waited < DIRECTORY_SETTLE && !pending.is_uncertain;
+        return if is_expected { Progress::Waiting } else { Progress::NoEffect };
+    }
+    if let Action::SetUsageLocation { .. } = pending.action {
+        return Progress::StepDone;
+    }
+    let needs_license = known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license);
+    if needs_license && !entitlement.is_licensed() {
+        // The licences of a restored user may appear a little later than the user.
+        return if waited < DIRECTORY_SETTLE { Progress::Waiting } else { Progress::StepDone };
+    }
+    mailbox_proof(pending, known, observed)
+}
+
+fn mailbox_proof(pending: &Pending, known: &KnownUser, observed: Timestamp) -> Progress {
+    let probe = known.mailbox.last_probe.as_ref().filter(|probe| probe.at > pending.sent);
+    let answer = probe.map(|probe| &probe.answer);
+    let concluded = |verdict, detail: String| {
+        holds(InvariantId::Safe7, observed > pending.sent, || format!("{verdict:?} from an earlier observation"));
+        Progress::Concluded { verdict, detail }
+    };
+    match answer {
+        Some(ProbeAnswer::Reachable { primary_id: Some(id), .. }) => match &pending.expected_mailbox {
+            Some(expected) if expected == id => {
+                concluded(Verdict::Verified, "the mailbox that was recorded while healthy is back".to_owned())
+            }
+            Some(expected) => concluded(
+                Verdict::NewEmptyMailbox,
+                format!("expected mailbox {expected}, found {id}: the old mailbox is gone, this one is new"),
+            ),
+            None => concluded(Verdict::Unverified, "the mailbox answers; no identity was recorded before".to_owned()),
+        },
+        Some(ProbeAnswer::Reachable { primary_id: None, .. }) => {
+            concluded(Verdict::Unverified, "the mailbox answers; its identity cannot be read".to_owned())
+        }
+        Some(ProbeAnswer::Unreadable) if observed - pending.sent >= DIRECTORY_SETTLE => {
+            concluded(Verdict::Unverified, "licensed; the mailbox cannot be read with these permissions".to_owned())
+        }
+        Some(ProbeAnswer::NoMailbox | ProbeAnswer::Unreadable) | None => {
+            if observed - pending.sent >= MAILBOX_SETTLE {
+                concluded(Verdict::Stuck, "no reachable mailbox 24 hours after the request".to_owned())
+            } else {
+                Progress::Waiting
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::{
+        AssignedPlan, CapabilityStatus, License, MAILBOX_PLANS, MailboxMemory, Probe, Sku, SkuId, SkuPlan, Span, Units, User,
+        UserId,
+    };
+
+    const SENT: Timestamp = Timestamp::from_secs(1_000_000);
+    const SKU: SkuId = SkuId::from_u128(5);
+
+    fn catalog() -> Catalog {
+        let plan = SkuPlan { id: MAILBOX_PLANS[1].0, name: "P2".to_owned(), applies_to: "User".to_owned() };
+        [Sku {
+            id: SKU,
+            part_number: "SPE_E3".to_owned(),
+            capability_status: "Enabled".to_owned(),
+            consumed: 1,
+            units: Units { enabled: 5, ..Units::default() },
+            plans: vec![plan],
+        }]
+        .into_iter()
+        .collect()
+    }
+
+    fn licensed(probe: Option<ProbeAnswer>, probed_after: Span) -> KnownUser {
+        let mut user = User::new(UserId::from_u128(1), "anna@contoso.com");
+        user.licenses = Some(vec![License { sku: SKU, disabled_plans: BTreeSet::new() }]);
+        user.plans =
+            vec![AssignedPlan { plan: MAILBOX_PLANS[1].0, status: CapabilityStatus::Enabled, assigned: None }];
+        KnownUser {
+            user,
+            presence: Presence::Live,
+            groups: BTreeSet::new(),
+            groups_read: BTreeSet::new(),
+            mailbox: MailboxMemory {
+                last_probe: probe.map(|answer| Probe { at: SENT + probed_after, answer }),
+                ..MailboxMemory::default()
+            },
+            remembered: None,
+            loss: None,
+        }
+    }
+
+    fn reachable(id: &str) -> Option<ProbeAnswer> {
+        Some(ProbeAnswer::Reachable { kind: MailboxKind::User, primary_id: Some(id.to_owned()) })
+    }
+
+    fn judge(known: &KnownUser, after: Span) -> Progress {
+        let pending = Pending {
+            step_id: "s".to_owned(),
+            action: Action::AssignLicense {
+                sku: SKU,
+                part_number: "SPE_E3".to_owned(),
+                disabled_plans: BTreeSet::new(),
+                takes_seat: true,
+            },
+            sent: SENT,
+            is_uncertain: false,
+            expected_mailbox: Some("MBX:1".to_owned()),
+        };
+        verify(&pending, known, &catalog(), SENT + after)
+    }
+
+    fn verdict(progress: &Progress) -> Option<Verdict> {
+        match progress {
+            Progress::Concluded { verdict, .. } => Some(*verdict),
+            Progress::Waiting | Progress::StepDone | Progress::NoEffect => None,
+        }
+    }
+
+    #[test]
+    fn the_recorded_mailbox_is_proof_and_another_one_is_data_loss() {
+        let minute = Span::from_minutes(1);
+        assert_eq!(verdict(&judge(&licensed(reachable("MBX:1"), minute), minute)), Some(Verdict::Verified));
+        assert_eq!(verdict(&judge(&licensed(reachable("MBX:2"), minute), minute)), Some(Verdict::NewEmptyMailbox));
+    }
+
+    #[test]
+    fn an_observation_or_a_probe_from_before_the_request_proves_nothing() {
+        let known = licensed(reachable("MBX:1"), Span::from_minutes(-1));
+        assert_eq!(judge(&known, Span::from_minutes(-1)), Progress::Waiting);
+        assert_eq!(judge(&known, Span::from_minutes(5)), Progress::Waiting);
+    }
+
+    #[test]
+    fn a_licence_without_a_reachable_mailbox_is_stuck_after_a_day() {
+        let known = licensed(Some(ProbeAnswer::NoMailbox), Span::from_hours(23));
+        assert_eq!(judge(&known, Span::from_hours(23)), Progress::Waiting);
+        assert_eq!(verdict(&judge(&known, Span::from_hours(24))), Some(Verdict::Stuck));
+    }
+
+    #[test]
+    fn a_request_without_effect_is_given_time_for_replication() {
+        let mut known = licensed(None, Span::ZERO);
+        known.user.licenses = Some(Vec::new());
+        known.user.plans.clear();
+        assert_eq!(judge(&known, Span::from_minutes(14)), Progress::Waiting);
+        assert_eq!(judge(&known, Span::from_minutes(15)), Progress::NoEffect);
+    }
+}

@@ -89,6 +89,8 @@ pub struct Pending {
     pub step_id: String,
     pub action: Action,
     pub sent: Timestamp,
+    /// No answer said whether the request was applied: it is read back, and repeated at once when it was not.
+    pub is_uncertain: bool,
     /// The mailbox that must come back, where one was recorded.
     pub expected_mailbox: Option<String>,
 }

@@ -1,0 +1,39 @@
+//! How a command gets its answers: from the running daemon, else from the state itself.
+
+use std::sync::Arc;
+
+use crate::cli::{Exit, Global};
+use crate::clock::{Clock, SystemClock};
+use crate::control::{Answers, Person, Question, Refusal, Request, client};
+use crate::errors::chain;
+use crate::fleet::Fleet;
+use crate::report::metrics::Metrics;
+use crate::settings::{LogFormat, Settings};
+
+use super::setup;
+
+/// Asks, and prints why there is no answer.
+pub async fn ask(global: &Global, question: Question) -> Result<Answers, Exit> {
+    let settings = setup::settings(global)?;
+    let request = Request { tenant: global.tenant.clone(), question };
+    let answered = match client::ask(&settings.control_socket, &request).await {
+        Some(answered) => answered,
+        None => ask_state(&settings, &request).await,
+    };
+    answered.map_err(|refusal| {
+        eprintln!("mailkeeper: {refusal}");
+        if refusal.is_usage { Exit::Usage } else { Exit::Failed }
+    })
+}
+
+/// No daemon: opens the state, makes a pass where the question needs one, closes it again.
+async fn ask_state(settings: &Settings, request: &Request) -> Result<Answers, Refusal> {
+    crate::telemetry::init_command(LogFormat::Text);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let members = setup::members(settings, &clock, &Metrics::new()).map_err(|error| Refusal::failed(chain(&error)))?;
+    let (fleet, running) = Fleet::start(members);
+    let answered = fleet.ask(request, &Person::of_this_process()).await;
+    fleet.stop();
+    running.finished().await;
+    answered
+}

@@ -1,0 +1,251 @@
+//! From settings to the running parts: state, journal, Graph client, reconciler and desk of each tenant.
+
+use std::fs::{File, read_to_string};
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use secrecy::SecretString;
+
+use crate::cli::{BackupArgs, Exit, Global};
+use crate::clock::Clock;
+use crate::control::desk::Desk;
+use crate::errors::chain;
+use crate::graph::transport::{ReqwestTransport, Transport, TransportOptions};
+use crate::graph::{Client, Cloud, Config, RequestObserver, RequestSample, Roots, SignIn};
+use crate::policy::{Format, render};
+use crate::reconcile::{Parts, PolicyHolder, Reconciler};
+use crate::report::metrics::{GraphRequest, Metrics};
+use crate::settings::{Auth, CloudName, Credential, Mode, ProcessEnvironment, Settings, TenantSettings};
+use crate::store::journal::{FileLog, Journal};
+use crate::store::kv::Kv;
+use crate::store::sled::{Opened, SledKv};
+use crate::store::{self, TenantStore, backup};
+
+/// Reads the settings; prints everything that is wrong with them.
+pub fn settings(global: &Global) -> Result<Settings, Exit> {
+    match Settings::load(&global.config, &ProcessEnvironment) {
+        Ok(settings) => {
+            if !settings.warnings.is_empty() {
+                eprint!("{}", render(&settings.warnings, Format::Text));
+            }
+            Ok(settings)
+        }
+        Err(faults) => {
+            eprint!("{}", render(&faults, Format::Text));
+            eprintln!("hint: another settings file is named by --config or MAILKEEPER_CONFIG");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// Everything that one tenant's loop works with, and the desk beside it.
+pub type Member = (Reconciler, Desk);
+
+/// Why the parts could not be put together; the text says what and where.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the state in {directory} is in use by another mailkeeper that does not answer on {socket}")]
+    InUse { directory: String, socket: String },
+    #[error("the state in {directory} cannot be opened: {text}")]
+    State { directory: String, text: String },
+    #[error("tenant {tenant}: {text}")]
+    Tenant { tenant: String, text: String },
+}
+
+/// Opens the state and builds a member for each tenant of the settings.
+pub fn members(settings: &Settings, clock: &Arc<dyn Clock>, metrics: &Metrics) -> Result<Vec<Member>, Error> {
+    let kv = open_state(settings, clock)?;
+    let options = TransportOptions::default();
+    let transport = ReqwestTransport::new(options).map_err(|error| Error::State {
+        directory: settings.state.display().to_string(),
+        text: chain(&error),
+    })?;
+    let transport: Arc<dyn Transport> = Arc::new(transport);
+    settings
+        .tenants
+        .iter()
+        .map(|tenant| {
+            metrics.introduce(&tenant.name);
+            member(settings, tenant, &kv, &transport, clock, metrics)
+        })
+        .collect()
+}
+
+fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Kv>, Error> {
+    let directory = settings.state.join("db");
+    let path = directory.display().to_string();
+    match SledKv::open(&directory, clock.now()) {
+        Ok(Opened { kv, moved_aside: None }) => Ok(Arc::new(kv)),
+        Ok(Opened { kv, moved_aside: Some(aside) }) => {
+            tracing::error!(
+                path = %aside.display(),
+                "the state could not be opened and was moved aside; it is rebuilt by the next full observation, \
+                 or from a backup by `mailkeeper restore-state`"
+            );
+            Ok(Arc::new(kv))
+        }
+        Err(store::Error::InUse { .. }) => {
+            Err(Error::InUse { directory: path, socket: settings.control_socket.display().to_string() })
+        }
+        Err(error) => Err(Error::State { directory: path, text: chain(&error) }),
+    }
+}
+
+fn member(
+    settings: &Settings,
+    tenant: &TenantSettings,
+    kv: &Arc<dyn Kv>,
+    transport: &Arc<dyn Transport>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<Member, Error> {
+    let failed = |text: String| Error::Tenant { tenant: tenant.name.clone(), text };
+    let config = graph_config(tenant, metrics).map_err(failed)?;
+    let graph = Client::new(config, Arc::clone(transport), Arc::clone(clock));
+    let store = TenantStore::new(Arc::clone(kv), tenant.id);
+    let journal = open_journal(&settings.state.join("journal").join(&tenant.name), tenant).map_err(failed)?;
+    let parts = Parts {
+        name: tenant.name.clone(),
+        graph,
+        store,
+        journal: Arc::new(Mutex::new(journal)),
+        clock: Arc::clone(clock),
+        policy: PolicyHolder::new(tenant.policy.clone()),
+        may_act: settings.mode == Mode::Act,
+        metrics: metrics.clone(),
+    };
+    member_of(parts).map_err(|error| failed(chain(&error)))
+}
+
+/// A reconciler and the desk that shares its state.
+pub fn member_of(parts: Parts) -> Result<Member, store::Error> {
+    let (store, journal) = (parts.store.clone(), Arc::clone(&parts.journal));
+    let (clock, policy) = (Arc::clone(&parts.clock), parts.policy.clone());
+    let (tenant, may_act) = (parts.name.clone(), parts.may_act);
+    let reconciler = Reconciler::new(parts)?;
+    let desk = Desk { tenant, store, journal, shared: reconciler.shared(), policy, clock, may_act };
+    Ok((reconciler, desk))
+}
+
+fn open_journal(directory: &Path, tenant: &TenantSettings) -> Result<Journal, String> {
+    let log = FileLog::open(directory).map_err(|error| chain(&error))?;
+    let (journal, recovery) = Journal::open(Box::new(log), tenant.id).map_err(|error| chain(&error))?;
+    if let Some(torn) = recovery.torn {
+        tracing::warn!(tenant = tenant.name, ?torn, "the journal ended in a torn line, which was cut off and kept aside");
+    }
+    Ok(journal)
+}
+
+fn graph_config(tenant: &TenantSettings, metrics: &Metrics) -> Result<Config, String> {
+    let cloud = match tenant.cloud {
+        CloudName::Global => Cloud::Global,
+        CloudName::UsGovHigh => Cloud::UsGovHigh,
+        CloudName::UsGovDod => Cloud::UsGovDod,
+        CloudName::China => Cloud::China,
+    };
+    let mut roots: Roots = cloud.roots();
+    if let Some(endpoints) = &tenant.endpoints {
+        let graph = endpoints.graph.as_ref().map_or_else(|| roots.graph().to_string(), ToString::to_string);
+        let login = endpoints.login.as_ref().map_or_else(|| roots.login().to_string(), ToString::to_string);
+        roots = roots.with_endpoints(&graph, &login).map_err(|error| chain(&error))?;
+    }
+    let observer = MetricsObserver { tenant: tenant.name.clone(), metrics: metrics.clone() };
+    Ok(Config {
+        id_seed: uuid::Uuid::new_v4(),
+        observer: Arc::new(observer),
+        ..Config::new(tenant.id, roots, sign_in(&tenant.auth)?)
+    })
+}
+
+fn sign_in(auth: &Auth) -> Result<SignIn, String> {
+    let (client_id, credential) = match auth {
+        Auth::ManagedIdentity { client_id } => {
+            return Ok(SignIn::ManagedIdentity { client_id: client_id.map(|id| id.to_string()), endpoint: None });
+        }
+        Auth::Application { client_id, credential } => (client_id.to_string(), credential),
+    };
+    Ok(match credential {
+        Credential::SecretFile(path) => SignIn::ClientSecret { client_id, secret: secret_file(path)? },
+        Credential::SecretEnv(name) => {
+            let secret = std::env::var(name).map_err(|_| format!("the environment variable {name} is not set"))?;
+            SignIn::ClientSecret { client_id, secret: SecretString::from(secret.trim().to_owned()) }
+        }
+        Credential::Certificate { certificate, key } => SignIn::Certificate {
+            client_id,
+            certificate_pem: text_file(certificate)?,
+            key_pem: SecretString::from(text_file(key)?),
+        },
+        Credential::FederatedTokenFile(path) => {
+            SignIn::FederatedToken { client_id, token_file: path.clone() }
+        }
+    })
+}
+
+fn secret_file(path: &Path) -> Result<SecretString, String> {
+    let text = text_file(path)?;
+    let secret = text.trim();
+    if secret.is_empty() {
+        return Err(format!("the secret file {} is empty", path.display()));
+    }
+    Ok(SecretString::from(secret.to_owned()))
+}
+
+fn text_file(path: &Path) -> Result<String, String> {
+    read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+/// Counts Graph requests.
+pub struct MetricsObserver {
+    pub tenant: String,
+    pub metrics: Metrics,
+}
+
+impl RequestObserver for MetricsObserver {
+    fn observed(&self, sample: &RequestSample) {
+        let request = GraphRequest {
+            endpoint: sample.endpoint.label(),
+            status: sample.status,
+            duration: sample.duration,
+            resource_units: u64::from(sample.resource_units),
+            is_throttled: sample.is_throttled,
+        };
+        self.metrics.graph_request(&self.tenant, request);
+    }
+}
+
+/// `mailkeeper restore-state`: a backup into the state of its tenant, which must be empty.
+pub fn restore_state(global: &Global, arguments: &BackupArgs) -> Exit {
+    match try_restore(global, arguments) {
+        Ok(message) => {
+            println!("{message}");
+            Exit::Done
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn try_restore(global: &Global, arguments: &BackupArgs) -> Result<String, Exit> {
+    let settings = settings(global)?;
+    let failed = |text: String| {
+        eprintln!("mailkeeper: {text}");
+        Exit::Failed
+    };
+    let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock::new());
+    let kv = open_state(&settings, &clock).map_err(|error| failed(chain(&error)))?;
+    let file = File::open(&arguments.file)
+        .map_err(|error| failed(format!("{} cannot be read: {error}", arguments.file.display())))?;
+    let tenant = settings.tenants.iter().find(|tenant| global.tenant.as_ref().is_none_or(|name| *name == tenant.name));
+    let Some(tenant) = tenant else { return Err(failed("no such tenant in the settings".to_owned())) };
+    let store = TenantStore::new(kv, tenant.id);
+    if store.count_users().map_err(|error| failed(chain(&error)))? > 0 {
+        return Err(failed(format!(
+            "the state of {} is not empty; move {} aside first",
+            tenant.name,
+            settings.state.display()
+        )));
+    }
+    backup::import(&store, &mut BufReader::new(file)).map_err(|error| failed(chain(&error)))?;
+    store.flush().map_err(|error| failed(chain(&error)))?;
+    Ok(format!("restored the state of {} from {}", tenant.name, arguments.file.display()))
+}

@@ -1,0 +1,117 @@
+//! Whether an observation may be believed: a mass disappearance, seats that jump, clocks that disagree.
+
+use std::collections::BTreeMap;
+
+use crate::diff::Conflicts;
+use crate::model::{Catalog, KnownUser, Presence, Problem, ProblemKind, Sighting, Span, Timestamp, UserId};
+use crate::store::records::Seats;
+use crate::store::{self, Staged, TenantStore};
+
+/// Users that may vanish between two observations without a doubt: administrators purge a few accounts.
+const VANISHED_FLOOR: u64 = 10;
+
+/// Above the floor, this share of the known users may vanish.
+const VANISHED_SHARE: f64 = 0.02;
+
+/// Purchased seats that grow by more than this factor and number at once were counted wrongly before (seen in the
+/// field: 791 to 1567 for one night).
+const SEATS_FACTOR: f64 = 1.5;
+const SEATS_FLOOR: i64 = 20;
+
+/// A jump that still stands after this time is a purchase.
+const SEATS_BELIEVED_AFTER: Span = Span::from_hours(24);
+
+/// Deadlines are days, so minutes do not matter; more than this means that one of the clocks is wrong.
+const SKEW_TOLERATED: Span = Span::from_minutes(5);
+
+/// What a first look over stage and state shows, before anything is changed.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    known: u64,
+    vanished: u64,
+    /// Addresses of deleted users, to find live accounts that took them over.
+    deleted_addresses: BTreeMap<String, UserId>,
+    conflicts: Conflicts,
+}
+
+/// Walks stage and state side by side, twice: who vanished and which addresses are among the deleted, then who has them.
+pub(super) fn look(store: &TenantStore, staged: &Staged) -> Result<Look, store::Error> {
+    let mut look = Look::default();
+    store.join(staged, |known, sighting| look.first(known, sighting))?;
+    if !look.deleted_addresses.is_empty() {
+        store.join(staged, |_, sighting| look.second(sighting))?;
+    }
+    Ok(look)
+}
+
+impl Look {
+    fn first(&mut self, known: Option<&KnownUser>, sighting: Option<&Sighting>) {
+        if let Some(Sighting::Deleted { user, .. }) = sighting {
+            let before = known.map(|known| known.user.addresses()).unwrap_or_default();
+            for address in user.addresses().into_iter().chain(before) {
+                self.deleted_addresses.insert(address, user.id);
+            }
+        }
+        let Some(known) = known else { return };
+        match known.presence {
+            Presence::Live | Presence::Deleted { .. } => {
+                self.known += 1;
+                self.vanished += u64::from(sighting.is_none());
+            }
+            Presence::Missing { .. } | Presence::Gone { .. } => {}
+        }
+    }
+
+    fn second(&mut self, sighting: Option<&Sighting>) {
+        let Some(Sighting::Live(user)) = sighting else { return };
+        for address in user.addresses() {
+            if let Some(deleted) = self.deleted_addresses.get(&address).filter(|deleted| **deleted != user.id) {
+                self.conflicts.same_address.insert(user.id, *deleted);
+                self.conflicts.same_address.insert(*deleted, user.id);
+            }
+        }
+    }
+
+    pub(super) fn problem(&self) -> Option<Problem> {
+        let allowed = VANISHED_FLOOR.max((self.known as f64 * VANISHED_SHARE) as u64);
+        (self.vanished > allowed).then(|| Problem {
+            kind: ProblemKind::MassDisappearance,
+            detail: format!("{} of {} known users are neither live nor deleted", self.vanished, self.known),
+        })
+    }
+
+    pub(super) fn into_conflicts(self) -> Conflicts {
+        self.conflicts
+    }
+}
+
+/// Seats compared with the last reading that was believed.
+pub(super) fn seats(before: Option<&Seats>, now: &Catalog, at: Timestamp) -> Option<Problem> {
+    let before = before.filter(|before| before.read_at + SEATS_BELIEVED_AFTER > at)?;
+    let jumped = now.iter().find(|sku| {
+        let Some(known) = before.catalog.get(sku.id) else { return false };
+        let grown = sku.units.enabled - known.units.enabled;
+        grown > SEATS_FLOOR && sku.units.enabled as f64 > known.units.enabled as f64 * SEATS_FACTOR
+    });
+    if let Some(sku) = jumped {
+        return Some(Problem {
+            kind: ProblemKind::SeatsJumped,
+            detail: format!("{} has {} seats all of a sudden", sku.part_number, sku.units.enabled),
+        });
+    }
+    let all_gone = now.is_empty() && !before.catalog.is_empty();
+    all_gone.then(|| Problem {
+        kind: ProblemKind::SeatsJumped,
+        detail: "the tenant has no products all of a sudden".to_owned(),
+    })
+}
+
+/// The local clock against the `Date` header of Graph.
+pub(super) fn clock_skew(skew: Option<Span>) -> Option<Problem> {
+    let skew = skew?;
+    let is_tolerated = skew <= SKEW_TOLERATED && skew >= Span::ZERO - SKEW_TOLERATED;
+    (!is_tolerated).then(|| Problem {
+        kind: ProblemKind::ClockSkew,
+        detail: format!("the local clock is {skew} ahead of Graph's: check time synchronisation"),
+    })
+}

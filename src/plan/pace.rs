@@ -1,0 +1,65 @@
+//! Order and spacing: who comes first, how long a drift must stand, when a failed attempt is repeated.
+
+use crate::model::{Certainty, Drift, LedgerEntry, Span, Timestamp, UserId};
+
+/// After a request of ours, contrary reads within this time are stale reads and no new drift. Microsoft gives no
+/// replication promise; a quarter of an hour covers what is reported for the directory.
+pub const DIRECTORY_SETTLE: Span = Span::from_minutes(15);
+
+/// Exchange: "usually under 30 minutes, up to 24 hours" until a licence shows in the mailbox; after that it is stuck.
+pub const MAILBOX_SETTLE: Span = Span::from_hours(24);
+
+/// First wait after a failed attempt; doubles with each further one.
+const BACKOFF_FIRST: Span = Span::from_minutes(15);
+
+/// Longest wait between attempts: several a day, for as long as the mailbox can be kept.
+const BACKOFF_LONGEST: Span = Span::from_hours(6);
+
+/// Shortest wait, however near the deadline.
+const BACKOFF_SHORTEST: Span = Span::from_minutes(5);
+
+/// Two proved repairs within this time, and the drift again: somebody undoes us.
+const FLAP_WINDOW: Span = Span::from_days(14);
+const FLAPS_ALLOWED: usize = 2;
+
+/// Sort key: unknown deadlines first, then by day of "act by", within a day by priority, then by the minute.
+///
+/// A day as the unit lets the rule's priority decide who gets the last seat among mailboxes that are equally urgent.
+pub fn urgency(drift: &Drift, now: Timestamp) -> (i64, i64, i64, UserId) {
+    let priority = -i64::from(drift.rule.priority);
+    match (drift.clock.certainty, drift.clock.act_by) {
+        (Certainty::Unknown, _) => (i64::MIN, priority, 0, drift.user),
+        (Certainty::Known | Certainty::Hinted, Some(act_by)) => {
+            let left = act_by - now;
+            (left.as_millis().div_euclid(Span::from_days(1).as_millis()), priority, act_by.as_millis(), drift.user)
+        }
+        (Certainty::Known | Certainty::Hinted | Certainty::NotRunning, _) => (i64::MAX, priority, 0, drift.user),
+    }
+}
+
+/// When the drift has stood long enough. Never later than "act by": settling must not cost the mailbox.
+pub fn settled_at(drift: &Drift, entry: Option<&LedgerEntry>) -> Timestamp {
+    let Some(entry) = entry else { return Timestamp::from_millis(i64::MAX) };
+    let settled = entry.first_seen + drift.settle;
+    match drift.clock.act_by {
+        Some(act_by) => settled.min(act_by),
+        None => settled,
+    }
+}
+
+/// When to try again after `failures` failed attempts: doubling, but at most an eighth of the time that is left, so that
+/// attempts come closer together as the deadline does.
+pub fn next_attempt(failures: u32, act_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let doubled = BACKOFF_FIRST.as_millis().saturating_mul(1_i64 << failures.saturating_sub(1).min(16));
+    let mut wait = Span::from_millis(doubled).min(BACKOFF_LONGEST);
+    if let Some(act_by) = act_by {
+        let eighth = Span::from_millis((act_by - now).as_millis() / 8);
+        wait = wait.min(eighth).max(BACKOFF_SHORTEST);
+    }
+    now + wait
+}
+
+/// True when this drift follows two proved repairs of ours.
+pub fn is_flapping(entry: &LedgerEntry, now: Timestamp) -> bool {
+    entry.repaired.iter().filter(|repaired| **repaired + FLAP_WINDOW > now).count() >= FLAPS_ALLOWED
+}

@@ -1,0 +1,251 @@
+//! The ledger, brought up to date after an observation: which drifts are new, confirmed or gone, what pending requests
+//! turned out to be, which mailboxes were lost. Everything that matters later goes into the journal.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use crate::invariant::{InvariantId, holds};
+use crate::model::{
+    Attempt, Drift, DriftKind, LedgerEntry, OutcomeKind, Pending, Reason, Timestamp, UserId, Verdict,
+};
+use crate::observe::Observed;
+use crate::plan::pace;
+use crate::report::metrics::Metrics;
+use crate::report::status::{EventKind, RecentEvent};
+use crate::store::journal::{Entry, Journal};
+use crate::store::{self, TenantStore};
+use crate::verify::{Progress, verify};
+
+use super::findings::Findings;
+use super::lock;
+
+/// What keeping the books needs.
+pub struct Books<'a> {
+    pub tenant: &'a str,
+    pub store: &'a TenantStore,
+    pub journal: &'a Mutex<Journal>,
+    pub metrics: &'a Metrics,
+    pub now: Timestamp,
+}
+
+/// What the status document tells of it.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub events: Vec<RecentEvent>,
+}
+
+/// Brings the ledger up to date. Does nothing after an observation that may not be believed: unreadable is not absent,
+/// and not healed either.
+pub fn update(books: &mut Books<'_>, findings: &Findings, observed: &Observed) -> Result<Kept, store::Error> {
+    let mut kept = Kept::default();
+    if !observed.observation.is_complete() {
+        return Ok(kept);
+    }
+    let mut drifts: BTreeMap<UserId, &Drift> = findings.drifts.iter().map(|drift| (drift.user, drift)).collect();
+    let open: Vec<(UserId, LedgerEntry)> = books.store.open_ledger().collect::<Result<_, _>>()?;
+    for (user, mut entry) in open {
+        let before = entry.clone();
+        books.judge(user, &mut entry, observed, &mut kept)?;
+        match drifts.remove(&user) {
+            Some(drift) => books.sighted(&mut entry, drift, &mut kept)?,
+            None => books.absent(user, &mut entry, &mut kept)?,
+        }
+        if entry != before {
+            books.store.put_ledger(user, &entry)?;
+        }
+    }
+    for drift in drifts.into_values() {
+        let mut entry =
+            books.store.ledger(drift.user)?.unwrap_or_else(|| LedgerEntry::opened(drift.kind, books.now));
+        books.sighted(&mut entry, drift, &mut kept)?;
+        books.store.put_ledger(drift.user, &entry)?;
+    }
+    books.store.flush()?;
+    Ok(kept)
+}
+
+impl Books<'_> {
+    /// What became of a pending request.
+    fn judge(
+        &self,
+        user: UserId,
+        entry: &mut LedgerEntry,
+        observed: &Observed,
+        kept: &mut Kept,
+    ) -> Result<(), store::Error> {
+        let Some(pending) = entry.pending.clone() else { return Ok(()) };
+        let Some(known) = self.store.user(user)? else { return Ok(()) };
+        match verify(&pending, &known, &observed.catalog, observed.observation.started) {
+            Progress::Waiting => {}
+            Progress::StepDone => {
+                entry.pending = None;
+                entry.next_attempt = None;
+            }
+            Progress::NoEffect => {
+                entry.pending = None;
+                entry.next_attempt = self.repeat_at(entry, &pending);
+            }
+            Progress::Concluded { verdict, detail } => {
+                self.conclude(&known.user.upn, user, entry, &pending, verdict, detail, kept)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A request that probably never arrived is repeated at once, the first time; everything else backs off.
+    fn repeat_at(&self, entry: &LedgerEntry, pending: &Pending) -> Option<Timestamp> {
+        let attempts = entry.attempts_at(&pending.action);
+        let is_first_doubt = pending.is_uncertain && attempts <= 1;
+        (!is_first_doubt).then(|| pace::next_attempt(attempts, None, self.now))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one event with everything that is said of it")]
+    fn conclude(
+        &self,
+        upn: &str,
+        user: UserId,
+        entry: &mut LedgerEntry,
+        pending: &Pending,
+        verdict: Verdict,
+        detail: String,
+        kept: &mut Kept,
+    ) -> Result<(), store::Error> {
+        let is_news = entry.last_verdict != Some(verdict) || verdict != Verdict::Stuck;
+        entry.last_verdict = Some(verdict);
+        if verdict != Verdict::Stuck {
+            entry.pending = None;
+            entry.next_attempt = None;
+            entry.repaired.push(self.now);
+            let surplus = entry.repaired.len().saturating_sub(REPAIRS_KEPT);
+            entry.repaired.drain(..surplus);
+        }
+        if !is_news {
+            return Ok(());
+        }
+        let step_id = pending.step_id.clone();
+        let journal_entry = Entry::Verdict { user, step_id, verdict, detail: detail.clone() };
+        lock(self.journal).append(journal_entry, self.now)?;
+        self.metrics.judged(self.tenant, verdict);
+        match verdict {
+            Verdict::Verified | Verdict::Unverified => {
+                tracing::info!(user.id = %user, verdict = verdict.label(), "mailbox recovered");
+            }
+            Verdict::NewEmptyMailbox | Verdict::Stuck => {
+                tracing::error!(user.id = %user, verdict = verdict.label(), detail, "the repair did not bring the mailbox back");
+            }
+        }
+        let what = EventKind::Judged { verdict };
+        kept.events.push(RecentEvent { at: self.now, user: Some(user), upn: Some(upn.to_owned()), what, detail });
+        Ok(())
+    }
+
+    /// The drift stands in this observation.
+    fn sighted(&self, entry: &mut LedgerEntry, drift: &Drift, kept: &mut Kept) -> Result<(), store::Error> {
+        entry.saw(drift.kind, self.now);
+        if entry.sightings == 1 && entry.first_seen == self.now {
+            self.clock_started(drift, kept)?;
+        }
+        let is_lost = matches!(drift.blocked, Some(Reason::Expired | Reason::Gone));
+        if is_lost && !entry.counted_lost {
+            entry.counted_lost = true;
+            self.lost(entry, drift, kept)?;
+        }
+        // From here on the drift is in the status document, the metrics and their alerts.
+        entry.warned = true;
+        Ok(())
+    }
+
+    fn clock_started(&self, drift: &Drift, kept: &mut Kept) -> Result<(), store::Error> {
+        let journal_entry = Entry::ClockStarted {
+            user: drift.user,
+            upn: drift.upn.clone(),
+            kind: drift.kind,
+            earliest: drift.clock.earliest,
+            latest: drift.clock.latest,
+            deadline: drift.clock.deadline,
+        };
+        lock(self.journal).append(journal_entry, self.now)?;
+        kept.events.push(RecentEvent {
+            at: self.now,
+            user: Some(drift.user),
+            upn: Some(drift.upn.clone()),
+            what: EventKind::DriftSeen { drift: drift.kind },
+            detail: drift.cause.label().replace('_', " "),
+        });
+        Ok(())
+    }
+
+    fn lost(&self, entry: &LedgerEntry, drift: &Drift, kept: &mut Kept) -> Result<(), store::Error> {
+        let could_have_been_kept =
+            drift.clock.deadline.is_some_and(|deadline| entry.first_seen + pace::DIRECTORY_SETTLE < deadline);
+        holds(InvariantId::Live2, entry.warned || !could_have_been_kept || drift.kind == DriftKind::Gone, || {
+            format!("{} was lost without a warning", drift.user)
+        });
+        lock(self.journal).append(Entry::Lost { user: drift.user, warned: entry.warned }, self.now)?;
+        self.metrics.lost(self.tenant, drift.cause, entry.warned);
+        tracing::error!(user.id = %drift.user, cause = drift.cause.label(), warned = entry.warned, "a kept mailbox passed its limit");
+        kept.events.push(RecentEvent {
+            at: self.now,
+            user: Some(drift.user),
+            upn: Some(drift.upn.clone()),
+            what: EventKind::Lost { warned: entry.warned },
+            detail: drift.cause.label().replace('_', " "),
+        });
+        Ok(())
+    }
+
+    /// No drift in a complete observation: repaired by us, by others, or no longer ours.
+    fn absent(&self, user: UserId, entry: &mut LedgerEntry, kept: &mut Kept) -> Result<(), store::Error> {
+        if entry.resolved.is_some() {
+            return Ok(());
+        }
+        entry.resolved = Some(self.now);
+        entry.sightings = 0;
+        let is_ours = entry.pending.is_some() || entry.repaired.last() == Some(&self.now);
+        lock(self.journal).append(Entry::ClockStopped { user, reason: is_ours_text(is_ours).to_owned() }, self.now)?;
+        if !is_ours {
+            let upn = self.store.user(user)?.map(|known| known.user.upn);
+            let detail = "the drift is gone without a request of ours".to_owned();
+            kept.events.push(RecentEvent { at: self.now, user: Some(user), upn, what: EventKind::HealedByOthers, detail });
+        }
+        Ok(())
+    }
+}
+
+/// Repairs remembered for each user: enough to see a flap.
+const REPAIRS_KEPT: usize = 5;
+
+fn is_ours_text(is_ours: bool) -> &'static str {
+    if is_ours { "repaired" } else { "healed_by_others" }
+}
+
+/// After a crash: an intent without an outcome becomes a pending request, so that it is read back before anything is
+/// repeated, also when the state lost its last half second.
+pub fn adopt_open_intents(store: &TenantStore, journal: &Journal) -> Result<(), store::Error> {
+    for intent in journal.open_intents() {
+        let mut entry = store.ledger(intent.user)?.unwrap_or_else(|| LedgerEntry::opened(intent.drift, intent.at));
+        let is_known = entry.attempts.iter().any(|attempt| attempt.at == intent.at);
+        if is_known && entry.pending.as_ref().is_none_or(|pending| pending.step_id == intent.step_id) {
+            continue;
+        }
+        let expected_mailbox = store.user(intent.user)?.and_then(|known| known.mailbox.primary_id);
+        if !is_known {
+            entry.attempts.push(Attempt {
+                at: intent.at,
+                action: intent.action.clone(),
+                outcome: Some(OutcomeKind::Uncertain),
+                detail: "the process ended before the answer".to_owned(),
+            });
+        }
+        entry.pending = Some(Pending {
+            step_id: intent.step_id.clone(),
+            action: intent.action.clone(),
+            sent: intent.at,
+            is_uncertain: true,
+            expected_mailbox,
+        });
+        store.put_ledger(intent.user, &entry)?;
+    }
+    Ok(())
+}
+

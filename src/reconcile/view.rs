@@ -1,0 +1,190 @@
+//! The status document of one pass, put together from what the pass knows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::act::Done;
+use crate::diff::state_of;
+use crate::model::{Catalog, Drift, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, Timestamp, UserId};
+use crate::observe::Observed;
+use crate::plan::pace;
+use crate::policy::Policy;
+use crate::report::status::{HoldView, NextMove, PolicyView, RiskRow, SeatRow, TenantView};
+use crate::store::records::{Cursor, Hold, Seats};
+use crate::store;
+
+use super::findings::Findings;
+use super::{PassReport, Reconciler, lock};
+
+impl Reconciler {
+    pub(super) fn view(
+        &self,
+        policy: &Policy,
+        findings: &Findings,
+        observed: &Observed,
+        mut plan: Plan,
+        done: &[Done],
+    ) -> Result<TenantView, store::Error> {
+        let now = self.parts.clock.now();
+        let ledger = findings.ledger(&self.parts.store)?;
+        let sent: BTreeSet<UserId> = done
+            .iter()
+            .filter(|done| done.outcome.kind != OutcomeKind::NotSent)
+            .map(|done| done.step.user)
+            .collect();
+        let mut at_risk: Vec<(_, RiskRow)> = findings
+            .drifts
+            .iter()
+            .map(|drift| {
+                let next = self.next_move(drift, &plan, &sent);
+                (pace::urgency(drift, now), risk_row(drift, ledger.get(&drift.user), next, now))
+            })
+            .collect();
+        at_risk.sort_by_key(|(urgency, _)| (urgency.0, urgency.2, urgency.3));
+        plan.waiting.extend(findings.left_alone.iter().cloned());
+        Ok(TenantView {
+            kept: findings.tally.kept,
+            states: states(findings, &ledger),
+            left_alone: findings.tally.left_alone.clone(),
+            at_risk: at_risk.into_iter().map(|(_, row)| row).collect(),
+            asks: plan.asks.clone(),
+            seats: seat_rows(&observed.catalog, policy),
+            seat_needs: plan.seats.clone(),
+            plan,
+            ..self.frame(Some(observed))?
+        })
+    }
+
+    /// The report of a pass that came to nothing: what was known before, and that it failed.
+    pub(super) fn failed_pass(&self) -> PassReport {
+        let before = self.shared.view();
+        let frame = self.frame(None).unwrap_or_else(|_| self.empty_view());
+        let view = match before {
+            Some(before) => TenantView {
+                at: frame.at,
+                policy: frame.policy,
+                hold: frame.hold,
+                last_observation: None,
+                ..(*before).clone()
+            },
+            None => frame,
+        };
+        PassReport { view: Arc::new(view), done: Vec::new(), refused: None }
+    }
+
+    fn next_move(&self, drift: &Drift, plan: &Plan, sent: &BTreeSet<UserId>) -> NextMove {
+        if let Some(step) = plan.steps.iter().find(|step| step.user == drift.user) {
+            let is_sent = sent.contains(&drift.user);
+            return match self.stopped_reason().filter(|_| !is_sent) {
+                Some(reason) => NextMove::Waiting { reason, until: None, detail: None },
+                None => NextMove::Step { action: step.action.clone(), is_sent },
+            };
+        }
+        match plan.waiting.iter().find(|waiting| waiting.user == drift.user) {
+            Some(waiting) => NextMove::Waiting {
+                reason: waiting.reason,
+                until: waiting.until,
+                detail: waiting.detail.clone(),
+            },
+            None => NextMove::Waiting { reason: Reason::Confirming, until: None, detail: None },
+        }
+    }
+
+    fn frame(&self, observed: Option<&Observed>) -> Result<TenantView, store::Error> {
+        let cursor = self.parts.store.get_or_default::<Cursor>()?;
+        let hold = self.parts.store.get::<Hold>()?.filter(|hold| hold.is_active(self.parts.clock.now()));
+        let loaded = self.parts.policy.loaded();
+        Ok(TenantView {
+            hold: hold.map(|hold| HoldView {
+                since: hold.since,
+                until: hold.until,
+                reason: hold.reason.unwrap_or_else(|| "no reason given".to_owned()),
+                by: hold.by,
+            }),
+            policy: PolicyView {
+                digest: loaded.current.as_ref().map(|policy| policy.digest.clone()).unwrap_or_default(),
+                revision: loaded.current.as_ref().and_then(|policy| policy.revision.clone()),
+                failed: loaded.failed.clone(),
+            },
+            last_complete_observation: cursor.last_complete,
+            last_observation: observed.map(|observed| observed.observation.clone()),
+            recent: self.recent.iter().rev().cloned().collect(),
+            ..self.empty_view()
+        })
+    }
+
+    fn empty_view(&self) -> TenantView {
+        TenantView {
+            tenant: self.parts.name.clone(),
+            tenant_id: self.parts.store.tenant(),
+            at: self.parts.clock.now(),
+            is_acting: self.parts.may_act,
+            hold: None,
+            policy: PolicyView { digest: String::new(), revision: None, failed: None },
+            last_complete_observation: None,
+            last_observation: None,
+            last_pass: None,
+            kept: 0,
+            states: BTreeMap::new(),
+            left_alone: BTreeMap::new(),
+            at_risk: Vec::new(),
+            plan: Plan::default(),
+            asks: Vec::new(),
+            seats: Vec::new(),
+            seat_needs: Vec::new(),
+            recent: Vec::new(),
+            journal_head: Some(lock(&self.parts.journal).head().to_string()),
+        }
+    }
+}
+
+/// Repaired mailboxes whose proof is still open count as settling.
+fn states(findings: &Findings, ledger: &BTreeMap<UserId, LedgerEntry>) -> BTreeMap<MailboxState, u64> {
+    let mut states = findings.tally.by_state.clone();
+    let unproved = ledger.values().filter(|entry| entry.resolved.is_some() && entry.pending.is_some()).count() as u64;
+    let healthy = states.entry(MailboxState::Healthy).or_default();
+    let moved = unproved.min(*healthy);
+    *healthy -= moved;
+    *states.entry(MailboxState::Settling).or_default() += moved;
+    states
+}
+
+fn risk_row(drift: &Drift, entry: Option<&LedgerEntry>, next: NextMove, now: Timestamp) -> RiskRow {
+    RiskRow {
+        user: drift.user,
+        upn: drift.upn.clone(),
+        state: state_of(drift, false, now),
+        drift: drift.kind,
+        cause: drift.cause,
+        rule: drift.rule.name.clone(),
+        certainty: drift.clock.certainty,
+        since: entry.map_or(now, |entry| entry.first_seen),
+        deadline: drift.clock.deadline,
+        act_by: drift.clock.act_by,
+        next,
+    }
+}
+
+fn seat_rows(catalog: &Catalog, policy: &Policy) -> Vec<SeatRow> {
+    let reserved_for = |part_number: &str| {
+        let reserved = &policy.limits.seats_reserved;
+        reserved.iter().find(|(name, _)| name.eq_ignore_ascii_case(part_number)).map_or(0, |(_, seats)| *seats)
+    };
+    let carrying = catalog.iter().filter(|sku| sku.carries_mailbox());
+    carrying
+        .map(|sku| SeatRow {
+            part_number: sku.part_number.clone(),
+            enabled: sku.units.enabled,
+            warning: sku.units.warning,
+            suspended: sku.units.suspended,
+            consumed: sku.consumed,
+            reserved: reserved_for(&sku.part_number),
+            free: sku.free(),
+        })
+        .collect()
+}
+
+/// The catalogue as last stored, for readers outside a pass.
+pub(crate) fn stored_catalog(store: &crate::store::TenantStore) -> Result<Catalog, store::Error> {
+    Ok(store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default())
+}
