@@ -1,1 +1,96 @@
-//! (to come)
+//! The simulated Microsoft 365 tenant: what the daemon is tried against, in tests, in the demo and over loopback HTTP.
+//!
+//! It speaks HTTP and bytes behind [`crate::graph::transport::Transport`] and knows nothing of the stages: a simulator
+//! that used our own planner, client types or deadlines would prove nothing. Of this crate it uses ids and time
+//! ([`crate::model`]), the transport's request and response, and [`crate::clock::Clock`].
+//!
+//! [`tenant::Tenant`] is synchronous, deterministic and does no I/O; [`network::SimTransport`] puts latency and
+//! [`faults::Faults`] in front of it; [`serve`] offers the same on a socket. What Microsoft's own sources contradict
+//! each other about is a field of [`switches::Switches`].
+
+/// What an administrator does to the tenant, by hand or by script.
+pub mod administrator;
+
+/// The audit log and `/auditLogs/directoryAudits`.
+mod audit;
+
+/// `/$batch`.
+mod batch;
+
+/// One request, taken apart: path, query options, headers, body.
+pub mod call;
+
+/// Virtual time.
+pub mod clock;
+
+/// Soft deletion, restore and the recycle bin.
+mod deleted;
+
+/// `/users/delta`: the change log and its tokens.
+mod delta;
+
+/// The user objects, their indexes and their recent past.
+mod directory;
+
+/// The error envelope and ready-made errors.
+mod errors;
+
+/// A hostile network, seeded.
+pub mod faults;
+
+/// Groups, memberships and the group licensing worker.
+pub mod groups;
+
+/// Licences on users: paths, service plans, `assignLicense`.
+pub mod licensing;
+
+/// What becomes of mailboxes.
+pub mod mailbox;
+
+/// The mailbox probes that Graph offers.
+mod mailbox_probes;
+
+/// The tenant behind a network.
+pub mod network;
+
+/// `$filter`, paging and opaque tokens.
+mod odata;
+
+/// Which operation a method and path mean.
+mod operation;
+
+/// Which application permission allows which operation.
+mod permissions;
+
+/// User properties, `$select` and the JSON of a user.
+mod properties;
+
+/// Throttling: resource units and writes.
+pub mod quota;
+
+/// Named, seeded streams of random numbers.
+pub mod rng;
+
+/// A company and a month of its life.
+pub mod scenario;
+
+/// The tenant on a loopback socket.
+pub mod serve;
+
+/// Products, seats and subscription stages.
+pub mod subscriptions;
+
+/// What Microsoft's sources disagree on.
+pub mod switches;
+
+/// The tenant itself.
+pub mod tenant;
+
+/// Sign-in: tokens and the discovery documents.
+pub mod token;
+
+/// What only the judge may know.
+pub mod truth;
+
+/// `/users`: lists, single users, creation and update.
+mod users;

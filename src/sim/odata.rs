@@ -1,0 +1,198 @@
+//! Paging, opaque tokens and JSON answers in OData's dress. Knows no resource.
+
+pub(super) mod filter;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::call::Call;
+use super::errors::GraphError;
+use super::switches::Switches;
+use crate::graph::transport::HttpResponse;
+
+/// Graph: user-list, default and largest page.
+pub(super) const DEFAULT_PAGE: usize = 100;
+pub(super) const LARGEST_PAGE: usize = 999;
+
+/// One page of a collection.
+#[derive(Serialize)]
+pub(super) struct Page<T> {
+    #[serde(rename = "@odata.context")]
+    pub context: String,
+    #[serde(rename = "@odata.count", skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    #[serde(rename = "@odata.nextLink", skip_serializing_if = "Option::is_none")]
+    pub next_link: Option<String>,
+    #[serde(rename = "@odata.deltaLink", skip_serializing_if = "Option::is_none")]
+    pub delta_link: Option<String>,
+    pub value: Vec<T>,
+}
+
+impl<T> Page<T> {
+    /// The whole collection on one page.
+    pub fn whole(context: String, value: Vec<T>) -> Self {
+        Self { context, count: None, next_link: None, delta_link: None, value }
+    }
+}
+
+/// One entity with its context.
+#[derive(Serialize)]
+pub(super) struct Entity<T> {
+    #[serde(rename = "@odata.context")]
+    pub context: String,
+    #[serde(flatten)]
+    pub entity: T,
+}
+
+/// A JSON answer, written without going through a JSON tree: a page of 999 users is most of the simulator's work.
+pub(super) fn json_answer(status: u16, body: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::new(status).with_header(
+        "content-type",
+        "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8",
+    );
+    response.body = serde_json::to_vec(body).expect("our answers have text keys and finite numbers");
+    response
+}
+
+/// A bare number, as `$count` segments answer.
+pub(super) fn count_answer(count: usize) -> HttpResponse {
+    let mut response = HttpResponse::new(200).with_header("content-type", "text/plain");
+    response.body = count.to_string().into_bytes();
+    response
+}
+
+/// `$top`, held to the page limits. Graph: user-list; what a larger number does is a switch.
+pub(super) fn page_size(call: &Call, switches: &Switches) -> Result<usize, GraphError> {
+    let Some(text) = call.option("top") else { return Ok(DEFAULT_PAGE) };
+    let invalid = || {
+        GraphError::bad_request(format!(
+            "Invalid page size specified: '{text}'. Must be between 1 and 999 inclusive."
+        ))
+    };
+    match text.parse::<usize>() {
+        Ok(1..=LARGEST_PAGE) => text.parse().map_err(|_| invalid()),
+        Ok(0) | Err(_) => Err(invalid()),
+        Ok(_) if switches.large_top_is_error => Err(invalid()),
+        Ok(_) => Ok(LARGEST_PAGE),
+    }
+}
+
+/// Where a listing goes on. `shape` ties the token to the query that it came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SkipToken {
+    pub after: String,
+    shape: u64,
+}
+
+impl SkipToken {
+    /// `None` at the start of a listing.
+    pub fn read(call: &Call) -> Result<Option<Self>, GraphError> {
+        let Some(text) = call.option("skiptoken") else { return Ok(None) };
+        let expired = || {
+            GraphError::new(
+                400,
+                "Directory_ExpiredPageToken",
+                "The specified page token value has expired and can no longer be included in your request.",
+            )
+        };
+        let token: Self = open_token(text).ok_or_else(expired)?;
+        if token.shape == query_shape(call) { Ok(Some(token)) } else { Err(expired()) }
+    }
+
+    /// The link to the page that starts after `after`: the same query with another token.
+    pub fn link(call: &Call, after: &str) -> String {
+        let token = seal_token(&Self { after: after.to_owned(), shape: query_shape(call) });
+        let mut link = call.link(&call.segments.join("/"));
+        let mut separator = '?';
+        for name in KEPT_OPTIONS {
+            if let Some(value) = call.option(name) {
+                let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+                link.push_str(&format!("{separator}${name}={}", value.replace('+', "%20")));
+                separator = '&';
+            }
+        }
+        link.push_str(&format!("{separator}$skiptoken={token}"));
+        link
+    }
+}
+
+const KEPT_OPTIONS: [&str; 5] = ["select", "filter", "top", "count", "orderby"];
+
+fn query_shape(call: &Call) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for part in call
+        .segments
+        .iter()
+        .map(String::as_str)
+        .chain(["select", "filter"].into_iter().filter_map(|name| call.option(name)))
+    {
+        for byte in part.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    hash
+}
+
+/// An opaque, URL-safe token.
+pub(super) fn seal_token(content: &impl Serialize) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(content).expect("tokens have text keys and finite numbers"))
+}
+
+/// `None` for anything that [`seal_token`] did not write.
+pub(super) fn open_token<T: DeserializeOwned>(token: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::transport::{HttpRequest, Method};
+    use crate::model::Timestamp;
+    use crate::sim::call::View;
+
+    fn call(target: &str) -> Call {
+        let request = HttpRequest::new(Method::Get, format!("https://graph.microsoft.com/v1.0/{target}"));
+        let url = url::Url::parse(&request.url).expect("valid");
+        Call::new(&url, &request, View { as_of: Timestamp::from_secs(0), empty_page: false })
+    }
+
+    #[test]
+    fn a_link_keeps_the_query_and_its_token_reads_back() {
+        let first = call("users?$select=id,mail&$filter=startswith(userPrincipalName,'a')&$top=5");
+        let link = SkipToken::link(&first, "anna@contoso.com");
+        assert!(
+            link.starts_with("https://graph.microsoft.com/v1.0/users?$select=id%2Cmail&$filter=startswith"),
+            "{link}"
+        );
+        let next = call(link.strip_prefix("https://graph.microsoft.com/v1.0/").expect("our root"));
+        assert_eq!(next.option("filter"), first.option("filter"));
+        let token = SkipToken::read(&next).expect("ours").expect("present");
+        assert_eq!(token.after, "anna@contoso.com");
+    }
+
+    #[test]
+    fn a_token_of_another_query_or_of_nobody_is_expired() {
+        let first = call("users?$select=id");
+        let link = SkipToken::link(&first, "a");
+        let other = link.replace("users?$select=id", "users?$select=mail");
+        for target in
+            [other.strip_prefix("https://graph.microsoft.com/v1.0/").expect("our root"), "users?$skiptoken=x"]
+        {
+            let error = SkipToken::read(&call(target)).expect_err("not ours");
+            assert_eq!((error.status, error.code), (400, "Directory_ExpiredPageToken"));
+        }
+    }
+
+    #[test]
+    fn top_is_held_to_the_limits() {
+        let mut switches = Switches::default();
+        assert_eq!(page_size(&call("users"), &switches), Ok(100));
+        assert_eq!(page_size(&call("users?$top=5"), &switches), Ok(5));
+        assert_eq!(page_size(&call("users?$top=5000"), &switches), Ok(999));
+        assert!(page_size(&call("users?$top=0"), &switches).is_err());
+        switches.large_top_is_error = true;
+        assert!(page_size(&call("users?$top=5000"), &switches).is_err());
+    }
+}
