@@ -1,1 +1,176 @@
-//! (to come)
+//! How to run: `mailkeeper.yaml`. Read whole and checked before anything is opened; all faults at once, with places, like a
+//! policy. Holds no secrets: it says where they are.
+
+mod check;
+mod environment;
+mod grammar;
+mod schedule;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+use uuid::Uuid;
+
+use crate::model::TenantId;
+use crate::policy::Fault;
+use crate::policy::document::Document;
+use crate::policy::fault::Source;
+use crate::policy::source::read_file;
+
+pub use environment::{Environment, ProcessEnvironment};
+pub use schedule::check as check_schedule;
+pub use schema::settings_schema;
+
+/// How to run. Valid by construction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub mode: Mode,
+    /// Cron with seconds, UTC: when to make a pass.
+    pub schedule: String,
+    /// Cron with seconds, UTC: when to list everything, whatever the deltas said.
+    pub full_schedule: String,
+    /// Absolute; the state directory.
+    pub state: PathBuf,
+    pub control_socket: PathBuf,
+    pub http: Http,
+    pub metrics: Metrics,
+    pub log: Log,
+    /// At least one; names and ids are unique.
+    pub tenants: Vec<TenantSettings>,
+    /// What is legal and still deserves a look, such as listening on a public address.
+    pub warnings: Vec<Fault>,
+}
+
+/// Whether anything may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Plans, reports and alerts; changes nothing. The default.
+    Observe,
+    Act,
+}
+
+/// The read-only web server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http {
+    /// `None`: no web server (`listen: off`).
+    pub listen: Option<SocketAddr>,
+}
+
+/// What metrics may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// At most so many series of single mailboxes, the most urgent first.
+    pub mailboxes: usize,
+    /// Whether they name the user.
+    pub upn: bool,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// journald under systemd, text on a terminal.
+    Auto,
+    Json,
+    Text,
+}
+
+/// One Microsoft Entra tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantSettings {
+    pub name: String,
+    pub id: TenantId,
+    pub cloud: CloudName,
+    /// A file or a directory; relative to the settings file.
+    pub policy: PathBuf,
+    pub auth: Auth,
+    /// Instead of the cloud's own ones.
+    pub endpoints: Option<Endpoints>,
+}
+
+/// Which Microsoft cloud (Graph: national cloud deployments).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloudName {
+    Global,
+    UsGovHigh,
+    UsGovDod,
+    China,
+}
+
+/// Who mailkeeper is, and how it proves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// An application with a client id.
+    Application { client_id: Uuid, credential: Credential },
+    /// The identity of the Azure machine; `None` is the system-assigned one.
+    ManagedIdentity { client_id: Option<Uuid> },
+}
+
+/// Where the proof is. Never the proof itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    SecretFile(PathBuf),
+    /// Name of an environment variable.
+    SecretEnv(String),
+    /// PEM files.
+    Certificate {
+        certificate: PathBuf,
+        key: PathBuf,
+    },
+    /// A token of another issuer, as on Kubernetes.
+    FederatedTokenFile(PathBuf),
+}
+
+/// Where Graph and sign-in are reached. https, or http on loopback; without a slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoints {
+    pub graph: Option<Url>,
+    pub login: Option<Url>,
+}
+
+impl Settings {
+    /// Reads the file; paths inside are relative to its directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path, environment: &dyn Environment) -> Result<Self, Vec<Fault>> {
+        let source = read_file(path)?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        Self::read(&source, directory, environment)
+    }
+
+    /// Reads a text; relative paths are taken from `directory`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        directory: &Path,
+        environment: &dyn Environment,
+    ) -> Result<Self, Vec<Fault>> {
+        let source = Source { name: name.to_owned(), text: text.to_owned() };
+        Self::read(&source, directory, environment)
+    }
+
+    fn read(source: &Source, directory: &Path, environment: &dyn Environment) -> Result<Self, Vec<Fault>> {
+        let mut document: Document<'_, schema::SettingsFile> = Document::read(source, &grammar::SETTINGS);
+        let settings = check::settings(&mut document, directory, environment);
+        let faults = document.faults.into_list();
+        match settings {
+            Some(settings) if !faults.iter().any(Fault::is_error) => {
+                Ok(Self { warnings: faults, ..settings })
+            }
+            Some(_) | None => Err(faults),
+        }
+    }
+}

@@ -176,8 +176,7 @@ fn exclusions(
     read: impl Fn(&PolicyFile) -> Option<&[ExclusionFile]>,
 ) -> Vec<Placed<Exclusion>> {
     let mut placed = Vec::new();
-    for index in 0..parts.len() {
-        let part = &mut parts[index];
+    for (index, part) in parts.iter_mut().enumerate() {
         let entries = read(&part.file).unwrap_or_default().to_vec();
         for (number, entry) in entries.into_iter().enumerate() {
             let path = format!("{list}[{number}]");
@@ -217,8 +216,7 @@ fn exclusion(part: &mut Part<'_>, path: &str, entry: ExclusionFile) -> Option<Ex
 
 fn rules(parts: &mut [Part<'_>]) -> Vec<Placed<KeepRule>> {
     let mut placed = Vec::new();
-    for index in 0..parts.len() {
-        let part = &mut parts[index];
+    for (index, part) in parts.iter_mut().enumerate() {
         for (number, rule) in part.file.keep.clone().unwrap_or_default().into_iter().enumerate() {
             let path = format!("keep[{number}]");
             let item = keep_rule(part, &path, rule);

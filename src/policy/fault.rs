@@ -157,7 +157,7 @@ impl<'s> Faults<'s> {
                 fault.excerpt = fault.excerpt.take().map(|line| line.replace(secret, &stars));
             }
         }
-        self.list.sort_by(|a, b| (a.line, a.column, a.severity).cmp(&(b.line, b.column, b.severity)));
+        self.list.sort_by_key(|fault| (fault.line, fault.column, fault.severity));
         self.list.dedup();
         self.list
     }

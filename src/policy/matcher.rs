@@ -34,7 +34,7 @@ pub enum Condition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     Id(BTreeSet<UserId>),
-    Text { property: Property, patterns: BTreeSet<Pattern> },
+    Text { property: Property, patterns: Vec<Pattern> },
     UserType(BTreeSet<Membership>),
     AccountEnabled(BTreeSet<bool>),
     OnPremisesSynced(bool),
@@ -106,18 +106,6 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
-
-impl PartialOrd for Pattern {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Pattern {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.lowered.cmp(&other.lowered)
-    }
-}
 
 impl Matcher {
     /// As written: what a match does not mention may be anything.
@@ -298,7 +286,7 @@ impl Fact {
             (
                 Self::Text { property: our, patterns: ours },
                 Self::Text { property: their, patterns: theirs },
-            ) => our == their && ours.is_superset(theirs),
+            ) => our == their && theirs.iter().all(|pattern| ours.contains(pattern)),
             (Self::UserType(ours), Self::UserType(theirs)) => ours.is_superset(theirs),
             (Self::AccountEnabled(ours), Self::AccountEnabled(theirs)) => ours.is_superset(theirs),
             (Self::Group(ours), Self::Group(theirs)) => ours.is_superset(theirs),

@@ -34,13 +34,12 @@ pub fn digest(path: &Path) -> Result<String, Vec<Fault>> {
 /// # Errors
 /// Files that are missing, unreadable, too long or not UTF-8; a directory without policy files.
 pub fn read(path: &Path) -> Result<Vec<Source>, Vec<Fault>> {
-    let files =
-        if path.is_dir() { listed(path).map_err(|fault| vec![fault])? } else { vec![path.to_owned()] };
+    let files = if path.is_dir() { listed(path)? } else { vec![path.to_owned()] };
     let (mut sources, mut faults) = (Vec::new(), Vec::new());
     for file in files {
         match read_file(&file) {
             Ok(source) => sources.push(source),
-            Err(fault) => faults.push(fault),
+            Err(more) => faults.extend(more),
         }
     }
     if faults.is_empty() { Ok(sources) } else { Err(faults) }
@@ -50,9 +49,10 @@ pub fn read(path: &Path) -> Result<Vec<Source>, Vec<Fault>> {
 ///
 /// # Errors
 /// A file that is missing, unreadable, too long or not UTF-8.
-pub fn read_file(path: &Path) -> Result<Source, Fault> {
+pub fn read_file(path: &Path) -> Result<Source, Vec<Fault>> {
     let name = path.display().to_string();
-    let unreadable = |error: std::io::Error| Fault::of_file(&name, format!("cannot be read: {error}"), "");
+    let unreadable =
+        |error: std::io::Error| vec![Fault::of_file(&name, format!("cannot be read: {error}"), "")];
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know that it is too long.
@@ -64,14 +64,18 @@ pub fn read_file(path: &Path) -> Result<Source, Fault> {
 ///
 /// # Errors
 /// Too long, or not UTF-8.
-pub fn decoded(name: String, bytes: Vec<u8>) -> Result<Source, Fault> {
+pub fn decoded(name: String, bytes: Vec<u8>) -> Result<Source, Vec<Fault>> {
     if bytes.len() > LONGEST_FILE {
         let hint = "use a group or an attribute instead of single ids, or a directory of files";
-        return Err(Fault::of_file(name, "longer than 1 MiB", hint));
+        return Err(vec![Fault::of_file(name, "longer than 1 MiB", hint)]);
     }
     if bytes.starts_with(b"\xef\xbb\xbf") || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")
     {
-        return Err(Fault::of_file(name, "starts with a byte order mark", "save it as UTF-8 without BOM"));
+        return Err(vec![Fault::of_file(
+            name,
+            "starts with a byte order mark",
+            "save it as UTF-8 without BOM",
+        )]);
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source { name, text }),
@@ -81,15 +85,16 @@ pub fn decoded(name: String, bytes: Vec<u8>) -> Result<Source, Fault> {
             let mut fault = Fault::of_file(name, "not UTF-8", "save the file as UTF-8");
             fault.line = u32::try_from(line).unwrap_or(u32::MAX);
             fault.column = 1;
-            Err(fault)
+            Err(vec![fault])
         }
     }
 }
 
 /// The policy files of a directory by name; hidden ones and other endings are not policy.
-fn listed(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
+fn listed(directory: &Path) -> Result<Vec<PathBuf>, Vec<Fault>> {
     let name = directory.display().to_string();
-    let unreadable = |error: std::io::Error| Fault::of_file(&name, format!("cannot be listed: {error}"), "");
+    let unreadable =
+        |error: std::io::Error| vec![Fault::of_file(&name, format!("cannot be listed: {error}"), "")];
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
@@ -101,10 +106,11 @@ fn listed(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
     }
     files.sort();
     match files.len() {
-        0 => Err(Fault::of_file(name, "no policy files here", "they end in .yaml")),
+        0 => Err(vec![Fault::of_file(name, "no policy files here", "they end in .yaml")]),
         1..=MOST_FILES => Ok(files),
         count => {
-            Err(Fault::of_file(name, format!("{count} files are too many"), "is this the right directory?"))
+            let message = format!("{count} files are too many");
+            Err(vec![Fault::of_file(name, message, "is this the right directory?")])
         }
     }
 }
