@@ -4,9 +4,12 @@
 //! paging, `Retry-After`, token refresh and error mapping all run inside the simulation. The only file naming reqwest.
 //! Does not follow redirects, does not retry, does not know tokens.
 
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use url::{Host, Url};
 
 /// The HTTP methods that mailkeeper uses, and the simulated tenant understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +32,7 @@ impl Method {
 }
 
 /// One request as it goes over the wire. `url` is absolute.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpRequest {
     pub method: Method,
     pub url: String,
@@ -61,8 +64,17 @@ impl HttpRequest {
     }
 }
 
+impl fmt::Debug for HttpRequest {
+    /// Method, URL without its query and header names: credentials stand in headers and bodies, opaque tokens in queries.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.url.split('?').next().unwrap_or_default();
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        write!(f, "HttpRequest({} {place} {names:?}, {} bytes)", self.method.as_str(), self.body.len())
+    }
+}
+
 /// One response as it came over the wire, the body complete and already decompressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpResponse {
     pub status: u16,
     /// Names in lower case.
@@ -94,6 +106,14 @@ impl HttpResponse {
     }
 }
 
+impl fmt::Debug for HttpResponse {
+    /// Status and header names: a body may be a token, and holds the data of people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        write!(f, "HttpResponse({} {names:?}, {} bytes)", self.status, self.body.len())
+    }
+}
+
 fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
 }
@@ -117,3 +137,183 @@ pub trait Transport: Send + Sync {
     /// Fails only when no complete response arrived; any status is a response.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError>;
 }
+
+/// Limits of [`ReqwestTransport`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransportOptions {
+    pub connect_timeout: Duration,
+    /// From the first byte sent to the last byte received.
+    pub total_timeout: Duration,
+    /// Of the decompressed body, counted while it streams in.
+    pub body_limit_bytes: usize,
+    pub user_agent: String,
+}
+
+impl Default for TransportOptions {
+    /// 10 s to connect. 100 s in all: Graph answers or gives up within that, and a page of 999 users arrives in seconds.
+    /// 16 MiB: a page of 999 users with all their plans is about 6 MiB.
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            total_timeout: Duration::from_secs(100),
+            body_limit_bytes: 16 * 1024 * 1024,
+            user_agent: concat!("mailkeeper/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The HTTP client could not be set up: no usable certificate store, mostly.
+#[derive(Debug, thiserror::Error)]
+#[error("could not set up the HTTP client")]
+pub struct TransportSetupError(#[source] reqwest::Error);
+
+/// The real network: TLS by rustls with ring, certificates checked by the platform's store.
+pub struct ReqwestTransport {
+    options: TransportOptions,
+    /// Goes through a proxy where the environment names one.
+    routed: RwLock<Pool>,
+    /// Never through a proxy: loopback, and the link-local address of managed identities.
+    direct: reqwest::Client,
+}
+
+/// A connection pool, and how many were thrown away before it.
+#[derive(Clone)]
+struct Pool {
+    client: reqwest::Client,
+    generation: u64,
+}
+
+impl ReqwestTransport {
+    /// # Errors
+    /// When the platform's certificates cannot be loaded.
+    pub fn new(options: TransportOptions) -> Result<Self, TransportSetupError> {
+        // Fails when a provider is installed already, which is as good.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        let routed = RwLock::new(Pool { client: build_client(&options, false)?, generation: 0 });
+        let direct = build_client(&options, true)?;
+        Ok(Self { options, routed, direct })
+    }
+
+    fn pool(&self) -> Pool {
+        self.routed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Drops the pool that answered 503, so that the next request opens a new connection (Graph: throttling guidance).
+    /// Of many 503 from one pool only the first does something.
+    fn renew(&self, generation: u64) {
+        let mut pool = self.routed.write().unwrap_or_else(PoisonError::into_inner);
+        if pool.generation != generation {
+            return;
+        }
+        match build_client(&self.options, false) {
+            Ok(client) => *pool = Pool { client, generation: generation + 1 },
+            Err(fault) => tracing::debug!(error = %fault, "kept the old connections"),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        client: &reqwest::Client,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, TransportError> {
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut builder = client.request(method, &request.url).body(request.body);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let mut answer = builder.send().await.map_err(|fault| self.lost(fault))?;
+        let mut response = HttpResponse::new(answer.status().as_u16());
+        for (name, value) in answer.headers() {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            response.headers.push((name.as_str().to_owned(), value));
+        }
+        while let Some(chunk) = answer.chunk().await.map_err(|fault| self.lost(fault))? {
+            if response.body.len() + chunk.len() > self.options.body_limit_bytes {
+                return Err(TransportError::TooLarge { limit_bytes: self.options.body_limit_bytes });
+            }
+            response.body.extend_from_slice(&chunk);
+        }
+        Ok(response)
+    }
+
+    /// A request that could not be built, or whose connection never stood, was not sent.
+    fn lost(&self, fault: reqwest::Error) -> TransportError {
+        let fault = fault.without_url();
+        if fault.is_connect() || fault.is_builder() {
+            TransportError::Connect(with_causes(&fault))
+        } else if fault.is_timeout() {
+            TransportError::Timeout(self.options.total_timeout)
+        } else {
+            TransportError::Broken(with_causes(&fault))
+        }
+    }
+}
+
+impl fmt::Debug for ReqwestTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestTransport").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Transport for ReqwestTransport {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        if is_direct(&request.url) {
+            return self.exchange(&self.direct, request).await;
+        }
+        let pool = self.pool();
+        let answer = self.exchange(&pool.client, request).await;
+        if answer.as_ref().is_ok_and(|response| response.status == 503) {
+            self.renew(pool.generation);
+        }
+        answer
+    }
+}
+
+fn build_client(options: &TransportOptions, is_direct: bool) -> Result<reqwest::Client, TransportSetupError> {
+    let builder = reqwest::Client::builder()
+        .user_agent(&options.user_agent)
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.total_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false);
+    let builder = if is_direct { builder.no_proxy() } else { builder };
+    builder.build().map_err(TransportSetupError)
+}
+
+fn is_direct(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_link_local(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The error with its causes: reqwest's own text says only "error sending request".
+fn with_causes(fault: &dyn std::error::Error) -> String {
+    let mut text = fault.to_string();
+    let mut cause = fault.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[async_trait]
+impl<T: Transport + ?Sized> Transport for Arc<T> {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        (**self).send(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

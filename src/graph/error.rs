@@ -1,0 +1,123 @@
+//! What can go wrong between us and Graph, sorted by what a caller does about it. No I/O, no retry decisions.
+
+use std::fmt;
+
+use crate::model::ProblemKind;
+
+use super::auth::SignInError;
+use super::link::LinkFault;
+use super::request::Endpoint;
+
+/// Why a read brought no data. Writes do not fail: they end as a [`super::WriteResult`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No token, so nothing was sent.
+    #[error("sign-in failed")]
+    SignIn(#[source] SignInError),
+    /// Graph answered with an error that a repetition does not change.
+    #[error("{endpoint}: {answer}")]
+    Answer { endpoint: Endpoint, answer: Box<ErrorAnswer> },
+    /// No usable answer after all attempts: throttled, unavailable, or the connection broke.
+    #[error("{endpoint}: no usable answer in {attempts} attempts, the last: {last}")]
+    Unanswered { endpoint: Endpoint, attempts: u32, last: String },
+    /// A success whose body says something else than the documented shape.
+    #[error("{endpoint}: answer not understood: {detail} ({ids})")]
+    Malformed { endpoint: Endpoint, detail: String, ids: RequestIds },
+    /// A link that would lead the token astray, or the listing round in circles.
+    #[error("{endpoint}: link not followed: {fault}")]
+    HostileLink { endpoint: Endpoint, fault: LinkFault },
+    /// The delta link is no longer known (Graph: 400, 404 or 410): list everything again.
+    #[error("the delta was reset: {0}")]
+    DeltaReset(Box<ErrorAnswer>),
+}
+
+impl Error {
+    /// The kind of doubt that this error casts on an observation.
+    pub fn problem_kind(&self) -> ProblemKind {
+        match self {
+            Self::SignIn(_) => ProblemKind::SignIn,
+            Self::Answer { answer, .. } if (400..500).contains(&answer.status) => ProblemKind::Refused,
+            Self::Answer { .. } | Self::Unanswered { .. } => ProblemKind::Unanswered,
+            Self::Malformed { .. } => ProblemKind::Malformed,
+            Self::HostileLink { .. } => ProblemKind::HostileLink,
+            Self::DeltaReset(_) => ProblemKind::Truncated,
+        }
+    }
+
+    /// True when a page token died during a listing (Graph: `Directory_ExpiredPageToken`): list again from the start.
+    pub fn is_expired_page(&self) -> bool {
+        match self {
+            Self::Answer { answer, .. } => answer.has_code("Directory_ExpiredPageToken"),
+            Self::SignIn(_)
+            | Self::Unanswered { .. }
+            | Self::Malformed { .. }
+            | Self::HostileLink { .. }
+            | Self::DeltaReset(_) => false,
+        }
+    }
+}
+
+/// An error answer of Graph: status, codes, message, ids. Text is cut and freed of control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorAnswer {
+    pub status: u16,
+    /// From the outermost to the innermost; several workloads put the telling one inside. May be empty.
+    pub codes: Vec<String>,
+    /// For people. Never branched on, except for licences, where Graph gives no other signal.
+    pub message: String,
+    pub ids: RequestIds,
+}
+
+impl ErrorAnswer {
+    /// True when any level carries that code, letter case ignored.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.codes.iter().any(|candidate| candidate.eq_ignore_ascii_case(code))
+    }
+
+    /// The outermost code, or an empty text.
+    pub fn code(&self) -> &str {
+        self.codes.first().map_or("", String::as_str)
+    }
+}
+
+impl fmt::Display for ErrorAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        if !self.code().is_empty() {
+            write!(f, " {}", self.code())?;
+        }
+        if !self.message.is_empty() {
+            write!(f, " {:?}", self.message)?;
+        }
+        write!(f, " ({})", self.ids)
+    }
+}
+
+/// The two ids that Microsoft's support asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestIds {
+    /// Graph's own; missing when no answer arrived.
+    pub request: Option<String>,
+    /// Ours, sent with the request.
+    pub client_request: String,
+}
+
+impl fmt::Display for RequestIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.request {
+            Some(id) => write!(f, "request-id {id}, client-request-id {}", self.client_request),
+            None => write!(f, "client-request-id {}", self.client_request),
+        }
+    }
+}
+
+/// Text of others, fit for one log line: control characters become blanks, and it ends after 500 characters.
+pub(super) fn tame(text: &str) -> String {
+    const MAX_CHARS: usize = 500;
+    let mut tamed: String =
+        text.chars().take(MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        tamed.push('\u{2026}');
+    }
+    tamed
+}

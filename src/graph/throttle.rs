@@ -1,0 +1,255 @@
+//! How fast we ask, and when we ask again.
+//!
+//! Three parts: a budget of resource units and writes that keeps below Graph's published limits, a gate that closes for
+//! everybody when Graph throttles us several times in a row, and the delays between attempts at one request. Waits on the
+//! [`Clock`] only; the jitter is a hash, so that a simulation can be replayed. Knows no endpoints and sends nothing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+use crate::model::Timestamp;
+
+use super::transport::HttpResponse;
+
+mod budget;
+
+use budget::Bucket;
+
+/// Most attempts at one read: the first and six repetitions, which with growing delays spans about half a minute.
+pub(super) const MAX_READ_ATTEMPTS: u32 = 7;
+
+/// Most attempts at one write. Only answers that say "not applied" are repeated, and the next pass comes anyway.
+pub(super) const MAX_WRITE_ATTEMPTS: u32 = 3;
+
+/// Longest `Retry-After` that a write waits for; a longer one is left to the next pass.
+pub(super) const MAX_WRITE_DELAY: Duration = Duration::from_secs(30);
+
+/// Longest delay that a server can impose on a read. Microsoft's own clients give up after as much.
+const MAX_DELAY: Duration = Duration::from_secs(180);
+
+/// First delay where the server names none; doubled each time, up to [`MAX_BACKOFF`].
+const BASE_BACKOFF: Duration = Duration::from_millis(500);
+
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Throttled answers in a row, over all requests, that close the gate. One request in five answered 429 at random
+/// reaches five in a row about once in 3,000 requests; a real block reaches it at once.
+const GATE_AFTER: u32 = 5;
+
+/// From this share of the limit on Graph reports `x-ms-throttle-limit-percentage`, and we slow down.
+const SLOW_FROM_PERCENT: u32 = 80;
+
+/// How long one such report counts: the window of the resource units.
+const SLOW_FOR: Duration = Duration::from_secs(10);
+
+/// Size class of the tenant, which sets its budget. Source: Graph throttling limits, identity and access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum TenantSize {
+    /// Fewer than 50 users, or not known yet.
+    #[default]
+    Small,
+    /// 50 to 500 users.
+    Medium,
+    /// More than 500 users.
+    Large,
+}
+
+impl TenantSize {
+    pub fn of(users: u64) -> Self {
+        match users {
+            0..50 => Self::Small,
+            50..=500 => Self::Medium,
+            501.. => Self::Large,
+        }
+    }
+
+    /// Resource units in 10 seconds.
+    fn resource_units(self) -> u32 {
+        match self {
+            Self::Small => 3_500,
+            Self::Medium => 5_000,
+            Self::Large => 8_000,
+        }
+    }
+}
+
+/// Writes of one app in one tenant, in 150 seconds.
+const WRITES: u32 = 3_000;
+
+pub(super) struct Throttle {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    units: Bucket,
+    writes: Bucket,
+    throttled_in_a_row: u32,
+    /// On the monotonic clock: no request before it.
+    closed_until: Duration,
+    slow_percent: u32,
+    slow_until: Duration,
+}
+
+impl Throttle {
+    pub(super) fn new(clock: Arc<dyn Clock>, size: TenantSize) -> Self {
+        let now = clock.monotonic();
+        let state = State {
+            units: Bucket::new(size.resource_units(), Duration::from_secs(10), now),
+            writes: Bucket::new(WRITES, Duration::from_secs(150), now),
+            throttled_in_a_row: 0,
+            closed_until: Duration::ZERO,
+            slow_percent: 0,
+            slow_until: Duration::ZERO,
+        };
+        Self { clock, state: Mutex::new(state) }
+    }
+
+    /// Sets the budget to that of another size class.
+    pub(super) fn resize(&self, size: TenantSize) {
+        let now = self.clock.monotonic();
+        self.with_state(|state| state.units.resize(size.resource_units(), now));
+    }
+
+    /// Returns when a request of that cost may be sent.
+    pub(super) async fn admit(&self, resource_units: u32, is_write: bool) {
+        loop {
+            let now = self.clock.monotonic();
+            let closed = self.with_state(|state| state.closed_until.saturating_sub(now));
+            if closed.is_zero() {
+                break;
+            }
+            self.clock.sleep(closed).await;
+        }
+        let now = self.clock.monotonic();
+        let wait = self.with_state(|state| {
+            let cost = state.slowed(resource_units, now);
+            let units = state.units.take(cost, now);
+            let writes = if is_write { state.writes.take(1, now) } else { Duration::ZERO };
+            units.max(writes)
+        });
+        if !wait.is_zero() {
+            self.clock.sleep(wait).await;
+        }
+    }
+
+    /// Learns from an answer: the throttling headers, and whether it was a throttled one.
+    pub(super) fn learn(&self, response: &HttpResponse, now_wall: Timestamp) {
+        let now = self.clock.monotonic();
+        let percent = response.header("x-ms-throttle-limit-percentage").and_then(percent);
+        let delay = is_throttled(response.status)
+            .then(|| delay_named(response, now_wall))
+            .map(Option::unwrap_or_default);
+        self.with_state(|state| {
+            if let Some(percent) = percent.filter(|percent| *percent >= SLOW_FROM_PERCENT) {
+                state.slow_percent = percent;
+                state.slow_until = now + SLOW_FOR;
+            }
+            match delay {
+                None => state.throttled_in_a_row = 0,
+                Some(delay) => {
+                    state.throttled_in_a_row = state.throttled_in_a_row.saturating_add(1);
+                    if state.throttled_in_a_row >= GATE_AFTER {
+                        let times = (state.throttled_in_a_row - GATE_AFTER).min(6);
+                        let until = now + delay.max((BASE_BACKOFF * 2_u32.pow(times)).min(MAX_BACKOFF));
+                        state.closed_until = state.closed_until.max(until);
+                    }
+                }
+            }
+        });
+    }
+
+    fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        // A panic elsewhere cannot leave these counters in a state that would be dangerous to use.
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    /// What a request counts for while Graph reports that the limit is near: at 80 % as it is, at 100 % double, at
+    /// 180 % six times.
+    fn slowed(&self, resource_units: u32, now: Duration) -> u32 {
+        if now >= self.slow_until {
+            return resource_units;
+        }
+        let above = self.slow_percent.saturating_sub(SLOW_FROM_PERCENT).min(100);
+        resource_units.saturating_mul(100 + above * 5) / 100
+    }
+}
+
+/// True for the statuses by which Graph and its gateways say "too much, too fast".
+pub(super) fn is_throttled(status: u16) -> bool {
+    matches!(status, 429 | 509)
+}
+
+/// True when repeating a read may help: throttled, busy, or a failure of a gateway or server.
+pub(super) fn is_transient(status: u16) -> bool {
+    is_throttled(status) || matches!(status, 408 | 500 | 502 | 503 | 504)
+}
+
+/// How long to wait before attempt `next_attempt` (2 is the first repetition) at `url`, after `response` or none.
+pub(super) fn delay_before(
+    next_attempt: u32,
+    url: &str,
+    response: Option<&HttpResponse>,
+    now_wall: Timestamp,
+) -> Duration {
+    let doublings = next_attempt.saturating_sub(2).min(16);
+    let backoff = (BASE_BACKOFF * 2_u32.pow(doublings)).min(MAX_BACKOFF);
+    match response.and_then(|response| delay_named(response, now_wall)) {
+        // Never earlier than asked; spread over a quarter of a second so that not all come back at once.
+        Some(named) => named + jitter(url, next_attempt, BASE_BACKOFF / 2),
+        None => backoff * 3 / 4 + jitter(url, next_attempt, backoff / 2),
+    }
+}
+
+/// `Retry-After` as whole or decimal seconds or as an HTTP date, at most [`MAX_DELAY`]. `None` where it is missing or
+/// unreadable.
+pub(super) fn delay_named(response: &HttpResponse, now_wall: Timestamp) -> Option<Duration> {
+    let text = response.header("retry-after")?.trim();
+    let seconds = match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_nan() => return None,
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let until = http_date(text)?;
+            // The server's date against the server's clock, where it tells it: ours may be wrong.
+            let now = response.header("date").and_then(http_date).unwrap_or(now_wall);
+            (until - now).as_secs_f64()
+        }
+    };
+    let capped = seconds.clamp(0.0, MAX_DELAY.as_secs_f64());
+    if seconds > capped {
+        tracing::warn!(
+            asked_seconds = seconds,
+            capped_seconds = capped,
+            "retry-after is absurdly long, capped"
+        );
+    }
+    Some(Duration::from_secs_f64(capped))
+}
+
+/// An HTTP date, `Wed, 21 Oct 2026 07:28:00 GMT`.
+pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+    let time = chrono::DateTime::parse_from_rfc2822(text.trim()).ok()?;
+    Some(Timestamp::from_millis(time.timestamp_millis()))
+}
+
+/// A fixed part of `span` for this request and attempt: spread like chance, the same in every run.
+fn jitter(url: &str, attempt: u32, span: Duration) -> Duration {
+    let digest = Sha256::new().chain_update(url.as_bytes()).chain_update(attempt.to_be_bytes()).finalize();
+    let share = u32::from(u16::from_be_bytes([digest[0], digest[1]]));
+    span * share / u32::from(u16::MAX)
+}
+
+/// `0.8` to `80`. Absurd values saturate.
+fn percent(text: &str) -> Option<u32> {
+    let share = text.trim().parse::<f64>().ok().filter(|share| share.is_finite())?;
+    // The cast cannot lose anything: clamped just before.
+    Some((share * 100.0).round().clamp(0.0, 1000.0) as u32)
+}
+
+#[cfg(test)]
+mod tests;
