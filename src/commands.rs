@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod demo;
 mod run;
+mod sample;
 mod schema;
 mod session;
 mod setup;

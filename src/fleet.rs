@@ -1,6 +1,7 @@
 //! One loop per tenant: each wakes for its alarm or for a question, one at a time. Used alike by the daemon and, without a
 //! schedule, by single commands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -8,7 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::control::desk::Desk;
 use crate::control::{Answer, Answers, Person, Question, Refusal, Request, Sent};
-use crate::reconcile::{PassReport, Purpose, Reconciler, Shared};
+use crate::reconcile::{PassReport, Purpose, Reconciler};
+use crate::report::TenantView;
 use crate::trigger::Alarm;
 
 /// Questions that wait for the loop of one tenant; more than a few are a misunderstanding.
@@ -72,8 +74,18 @@ impl Fleet {
         self.tenants.iter().map(|member| &member.desk)
     }
 
-    pub fn shared(&self) -> Vec<(String, Shared)> {
-        self.desks().map(|desk| (desk.tenant.clone(), desk.shared.clone())).collect()
+    /// The newest status document of each tenant that has one.
+    pub fn views(&self) -> BTreeMap<String, Arc<TenantView>> {
+        self.desks().filter_map(|desk| Some((desk.tenant.clone(), desk.shared.view()?))).collect()
+    }
+
+    /// Returns when any tenant has a new status document.
+    pub async fn published(&self) {
+        let waits: Vec<_> = self.desks().map(|desk| Box::pin(desk.shared.published())).collect();
+        if waits.is_empty() {
+            return std::future::pending().await;
+        }
+        futures_util::future::select_all(waits).await;
     }
 
     pub fn stopping(&self) -> watch::Receiver<bool> {

@@ -64,6 +64,7 @@ struct SharedState {
     view: RwLock<Option<Arc<TenantView>>>,
     is_held: AtomicBool,
     is_stopping: AtomicBool,
+    is_published: tokio::sync::Notify,
 }
 
 impl Shared {
@@ -74,6 +75,12 @@ impl Shared {
 
     fn publish(&self, view: Arc<TenantView>) {
         *self.inner.view.write().unwrap_or_else(PoisonError::into_inner) = Some(view);
+        self.inner.is_published.notify_one();
+    }
+
+    /// Returns when there is a newer status document; for one waiter at a time.
+    pub async fn published(&self) {
+        self.inner.is_published.notified().await;
     }
 
     /// The big red button, effective before the next request.
@@ -186,7 +193,10 @@ impl Reconciler {
         self.recent.extend(kept_books.events);
         let plan = self.plan(&policy, &findings, &observed)?;
         let refused = self.refusal(purpose, &plan);
-        let done = if refused.is_none() { self.act(&plan).await } else { Vec::new() };
+        let done = match (purpose, &refused) {
+            (Purpose::Act { .. }, None) => self.act(&plan).await,
+            (Purpose::Act { .. }, Some(_)) | (Purpose::Plan, _) => Vec::new(),
+        };
         self.note_outcomes(&done);
         self.parts.store.put(&plan)?;
         self.parts.store.flush()?;
@@ -277,10 +287,10 @@ impl Reconciler {
         self.parts.policy.loaded().failed.is_some().then_some(Reason::PolicyFailed)
     }
 
-    /// Why nothing is sent although the plan may have steps.
+    /// Why `apply` sends nothing although the plan may have steps.
     fn refusal(&self, purpose: &Purpose, plan: &Plan) -> Option<String> {
         match purpose {
-            Purpose::Plan => Some("plan changes nothing".to_owned()),
+            Purpose::Plan => None,
             Purpose::Act { .. } if !self.parts.may_act => Some(Reason::ObserveMode.sentence().to_owned()),
             Purpose::Act { .. } if self.is_held() => Some(Reason::Held.sentence().to_owned()),
             Purpose::Act { digest: Some(wanted) } if !plan.digest.starts_with(wanted.as_str()) => {

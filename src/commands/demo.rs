@@ -1,0 +1,3 @@
+//! (to come)
+use crate::cli::{DemoArgs, Exit};
+pub async fn demo(_arguments: &DemoArgs) -> Exit { Exit::Failed }
