@@ -1,1 +1,8 @@
-//! (to come)
+//! What happened, for people and machines: the status document, metrics, the line in the log.
+//!
+//! Reads documents of the model; asks nobody and changes nothing.
+
+pub mod metrics;
+pub mod status;
+
+pub use status::TenantView;

@@ -46,6 +46,31 @@ impl LedgerEntry {
     pub fn is_open(&self) -> bool {
         self.resolved.is_none() || self.pending.is_some()
     }
+
+    /// How often an action of this kind was tried since the drift was first seen.
+    pub fn attempts_at(&self, action: &Action) -> u32 {
+        let tried = self.attempts.iter().filter(|attempt| attempt.at >= self.first_seen);
+        let count = tried.filter(|attempt| attempt.action.label() == action.label()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// A complete observation shows this drift. A drift that had gone, or became one of another kind, starts anew; what
+    /// follows a restore of ours is the same story and keeps its age.
+    pub fn saw(&mut self, drift: DriftKind, now: Timestamp) {
+        let is_our_restore = drift == DriftKind::Unlicensed
+            && self.drift != DriftKind::Unlicensed
+            && self.attempts.iter().any(|attempt| attempt.action == Action::Restore);
+        if self.resolved.is_some() || (self.drift != drift && !is_our_restore) {
+            self.first_seen = now;
+            self.sightings = 0;
+            self.next_attempt = None;
+            self.warned = false;
+            self.counted_lost = false;
+        }
+        self.drift = drift;
+        self.resolved = None;
+        self.sightings = self.sightings.saturating_add(1);
+    }
 }
 
 /// One request that was sent, or stopped on the way.

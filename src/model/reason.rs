@@ -48,6 +48,8 @@ reasons! {
     NeverHadMailbox = "never_had_mailbox", "this account was never seen with a mailbox, and the rule does not say adopt: true";
     /// The deadline has passed.
     Expired = "expired", "Microsoft's limit has passed: the mailbox is gone, a licence would only create a new, empty one";
+    /// The loss was never observed, and the only date is older than the limit.
+    DeadlineUnknown = "deadline_unknown", "the loss was never observed and its only date is older than the limit: a licence may create a new, empty mailbox; a person decides";
     /// In neither list: purged, or about to reappear.
     Gone = "gone", "the account is neither among the live nor among the deleted users: only a backup helps";
     /// A hold keeps the mailbox active.

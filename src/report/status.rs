@@ -1,0 +1,170 @@
+//! The status document: one value a tenant, made after each pass, behind `status`, the metrics and the status page.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Action, Ask, Cause, Certainty, DriftKind, MailboxState, Observation, OutcomeKind, Plan, Reason, SeatNeed, Span, TenantId,
+    Timestamp, UserId, Verdict,
+};
+
+/// Everything a reader may want to know of one tenant without asking Graph or the store.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TenantView {
+    pub tenant: String,
+    pub tenant_id: TenantId,
+    /// When this document was made.
+    pub at: Timestamp,
+    /// True when mailkeeper may act (`mode: act`).
+    pub is_acting: bool,
+    pub hold: Option<HoldView>,
+    pub policy: PolicyView,
+    /// Start of the last complete observation.
+    pub last_complete_observation: Option<Timestamp>,
+    pub last_observation: Option<Observation>,
+    pub last_pass: Option<PassView>,
+    /// Mailboxes that a keep rule names.
+    pub kept: u64,
+    pub states: BTreeMap<MailboxState, u64>,
+    /// Users left alone, by reason; also healthy ones.
+    pub left_alone: BTreeMap<Reason, u64>,
+    /// Mailboxes at risk, the most urgent first.
+    pub at_risk: Vec<RiskRow>,
+    pub plan: Plan,
+    pub asks: Vec<Ask>,
+    pub seats: Vec<SeatRow>,
+    pub seat_needs: Vec<SeatNeed>,
+    /// Newest first, bounded.
+    pub recent: Vec<RecentEvent>,
+    pub journal_head: Option<String>,
+}
+
+/// The big red button, pressed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HoldView {
+    pub since: Timestamp,
+    pub until: Option<Timestamp>,
+    pub reason: String,
+    pub by: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PolicyView {
+    pub digest: String,
+    pub revision: Option<String>,
+    /// Why the newest policy could not be loaded, while the last good one stands.
+    pub failed: Option<String>,
+}
+
+/// One pass.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PassView {
+    pub number: u64,
+    pub started: Timestamp,
+    pub finished: Timestamp,
+    pub outcome: PassOutcome,
+    pub steps_planned: u32,
+    pub steps_sent: u32,
+}
+
+/// The `outcome` label of the pass metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassOutcome {
+    /// Observed completely, planned, and everything that was to be sent was sent.
+    Done,
+    /// The observation was rejected: nothing followed from it.
+    Rejected,
+    /// Something failed on our side: state, journal or an invariant.
+    Failed,
+}
+
+impl PassOutcome {
+    pub const ALL: [Self; 3] = [Self::Done, Self::Rejected, Self::Failed];
+
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One mailbox at risk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RiskRow {
+    #[serde(rename = "id")]
+    pub user: UserId,
+    pub upn: String,
+    pub state: MailboxState,
+    pub drift: DriftKind,
+    pub cause: Cause,
+    pub rule: String,
+    pub certainty: Certainty,
+    /// When the drift was first seen.
+    pub since: Timestamp,
+    pub deadline: Option<Timestamp>,
+    pub act_by: Option<Timestamp>,
+    pub next: NextMove,
+}
+
+/// What happens next with a mailbox at risk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "next", rename_all = "snake_case")]
+pub enum NextMove {
+    /// A step of the newest plan; `is_sent` when it was sent in this pass.
+    Step { action: Action, is_sent: bool },
+    Waiting { reason: Reason, until: Option<Timestamp>, detail: Option<String> },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SeatRow {
+    pub part_number: String,
+    pub enabled: i64,
+    pub warning: i64,
+    pub suspended: i64,
+    pub consumed: i64,
+    pub reserved: u32,
+    pub free: i64,
+}
+
+/// Something that was done or found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecentEvent {
+    pub at: Timestamp,
+    #[serde(rename = "user_id")]
+    pub user: Option<UserId>,
+    pub upn: Option<String>,
+    pub what: EventKind,
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A request and what came of it.
+    Acted { action: Action, outcome: OutcomeKind },
+    Judged { verdict: Verdict },
+    /// A mailbox passed its limit.
+    Lost { warned: bool },
+    /// A drift went away without a request of ours.
+    HealedByOthers,
+    DriftSeen { drift: DriftKind },
+}
+
+impl TenantView {
+    /// Mailboxes whose deadline lies within `span` from now and not in the past.
+    pub fn expiring_within(&self, span: Span) -> usize {
+        let is_within = |row: &&RiskRow| {
+            row.deadline.is_some_and(|deadline| deadline > self.at && deadline - self.at <= span)
+        };
+        self.at_risk.iter().filter(is_within).count()
+    }
+
+    /// The soonest deadline that has not passed.
+    pub fn earliest_deadline(&self) -> Option<Timestamp> {
+        self.at_risk.iter().filter_map(|row| row.deadline).filter(|deadline| *deadline > self.at).min()
+    }
+}
