@@ -4,5 +4,9 @@
 
 pub mod metrics;
 pub mod status;
+pub mod table;
+
+#[cfg(test)]
+pub(crate) mod sample;
 
 pub use status::TenantView;
