@@ -84,7 +84,9 @@ async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcom
         sent,
     )?;
     open_attempt(step, sent, hands.store)?;
-    let is_durable = holds(InvariantId::Safe3, lock(hands.journal).len() > before, || format!("no intent of step {}", step.id));
+    let is_durable = holds(InvariantId::Safe3, lock(hands.journal).len() > before, || {
+        format!("no intent of step {}", step.id)
+    });
     let outcome = if is_durable { send(step, hands).await } else { not_sent("no durable intent".to_owned()) };
     let now = hands.clock.now();
     let entry = Entry::Outcome {
@@ -126,14 +128,15 @@ async fn send(step: &Step, hands: &Hands<'_>) -> Outcome {
 }
 
 async fn request(step: &Step, graph: &Client) -> Outcome {
-    match &step.action {
+    let result = match &step.action {
         Action::AssignLicense { sku, disabled_plans, .. } => {
             graph.assign_license(step.user, *sku, disabled_plans).await
         }
         Action::AddToGroup { group } => graph.add_group_member(*group, step.user).await,
         Action::SetUsageLocation { location } => graph.set_usage_location(step.user, location).await,
         Action::Restore => graph.restore(step.user, &RestoreOptions::default()).await,
-    }
+    };
+    result.into_outcome()
 }
 
 /// Whether the effect can be read; `None` when no read was answered.
@@ -195,7 +198,12 @@ fn open_attempt(step: &Step, sent: Timestamp, store: &TenantStore) -> Result<(),
 /// Attempts of one user that the ledger keeps.
 const ATTEMPTS_KEPT: usize = 20;
 
-fn close_attempt(step: &Step, outcome: &Outcome, now: Timestamp, store: &TenantStore) -> Result<(), store::Error> {
+fn close_attempt(
+    step: &Step,
+    outcome: &Outcome,
+    now: Timestamp,
+    store: &TenantStore,
+) -> Result<(), store::Error> {
     update(step.user, store, |entry| {
         if let Some(attempt) = entry.attempts.last_mut() {
             attempt.outcome = Some(outcome.kind);

@@ -19,7 +19,13 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Settings file
-    #[arg(long, short, global = true, env = "MAILKEEPER_CONFIG", default_value = "/etc/mailkeeper/mailkeeper.yaml")]
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "MAILKEEPER_CONFIG",
+        default_value = "/etc/mailkeeper/mailkeeper.yaml"
+    )]
     pub config: PathBuf,
 
     /// Only this tenant of the settings

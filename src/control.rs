@@ -43,15 +43,33 @@ pub enum Question {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    Status { view: Box<TenantView> },
-    Explanation { explanation: Box<Explanation> },
-    Pass { view: Box<TenantView>, sent: Vec<Sent>, refused: Option<String> },
-    Asks { asks: Vec<Ask> },
-    History { lines: Vec<Line> },
-    Verification { verification: Verification },
+    Status {
+        view: Box<TenantView>,
+    },
+    Explanation {
+        explanation: Box<Explanation>,
+    },
+    Pass {
+        view: Box<TenantView>,
+        sent: Vec<Sent>,
+        refused: Option<String>,
+    },
+    Asks {
+        asks: Vec<Ask>,
+    },
+    History {
+        lines: Vec<Line>,
+    },
+    Verification {
+        verification: Verification,
+    },
     /// The whole state in portable form.
-    Backup { text: String },
-    Said { message: String },
+    Backup {
+        text: String,
+    },
+    Said {
+        message: String,
+    },
 }
 
 /// A step that `apply` sent, and what came of it.

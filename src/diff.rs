@@ -9,8 +9,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Catalog, Cause, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence, Reason, Response,
-    Timestamp, UserId,
+    Catalog, Cause, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence, Reason,
+    Response, Timestamp, UserId,
 };
 use crate::policy::{KeepRule, Policy, Ruling};
 
@@ -35,7 +35,13 @@ pub struct Conflicts {
 }
 
 /// Compares one user with the policy.
-pub fn diff(policy: &Policy, known: &KnownUser, catalog: &Catalog, conflicts: &Conflicts, now: Timestamp) -> Finding {
+pub fn diff(
+    policy: &Policy,
+    known: &KnownUser,
+    catalog: &Catalog,
+    conflicts: &Conflicts,
+    now: Timestamp,
+) -> Finding {
     let entitlement = Entitlement::of(&known.user, catalog);
     let kind = drift_kind(known, &entitlement);
     let left_alone = |reason, detail| Finding::LeftAlone { reason, drift: kind, detail };
@@ -125,7 +131,9 @@ fn cause(known: &KnownUser, entitlement: &Entitlement, kind: DriftKind) -> Cause
         Entitlement::SubscriptionLapsed { .. } => Cause::SubscriptionLapsed,
         Entitlement::GroupError { .. } => Cause::GroupLicenseError,
         Entitlement::Licensed { .. } | Entitlement::None { .. } => match &known.remembered {
-            Some(remembered) if remembered.assignments.iter().any(|assignment| assignment.by_group.is_some()) => {
+            Some(remembered)
+                if remembered.assignments.iter().any(|assignment| assignment.by_group.is_some()) =>
+            {
                 Cause::GroupLicenseRemoved
             }
             Some(_) => Cause::LicenseRemoved,

@@ -116,10 +116,14 @@ impl Fleet {
 
     fn addressed(&self, request: &Request) -> Result<Vec<&Member>, Refusal> {
         let Some(wanted) = &request.tenant else { return Ok(self.tenants.iter().collect()) };
-        let members: Vec<&Member> = self.tenants.iter().filter(|member| member.desk.tenant == *wanted).collect();
+        let members: Vec<&Member> =
+            self.tenants.iter().filter(|member| member.desk.tenant == *wanted).collect();
         if members.is_empty() {
             let names: Vec<&str> = self.desks().map(|desk| desk.tenant.as_str()).collect();
-            return Err(Refusal::usage(format!("no tenant {wanted:?} in the settings, there are: {}", names.join(", "))));
+            return Err(Refusal::usage(format!(
+                "no tenant {wanted:?} in the settings, there are: {}",
+                names.join(", ")
+            )));
         }
         Ok(members)
     }
@@ -162,17 +166,23 @@ impl Member {
     }
 }
 
+/// Returns when the process is to stop.
+pub async fn told(stopping: &mut watch::Receiver<bool>) {
+    // The guard inside must not live across an await; an error means that the fleet is gone, which is a stop, too.
+    let _ = stopping.wait_for(|is_stopping| *is_stopping).await.map(|_| ());
+}
+
 /// The loop that never ends, until it is told to.
 async fn run(
     mut reconciler: Reconciler,
-    alarm: Alarm,
+    mut alarm: Alarm,
     mut asked: mpsc::Receiver<Asked>,
     mut stopping: watch::Receiver<bool>,
 ) {
     loop {
         tokio::select! {
             biased;
-            _ = stopping.wait_for(|is_stopping| *is_stopping) => break,
+            () = told(&mut stopping) => break,
             question = asked.recv() => {
                 let Some(Asked { purpose, reply }) = question else { break };
                 let report = reconciler.pass(&purpose).await;

@@ -43,7 +43,8 @@ invariants! {
     Conv1 = "CONV-1", "a second pass over a healed tenant plans nothing";
 }
 
-static VIOLATIONS: [AtomicU64; InvariantId::ALL.len()] = [const { AtomicU64::new(0) }; InvariantId::ALL.len()];
+static VIOLATIONS: [AtomicU64; InvariantId::ALL.len()] =
+    [const { AtomicU64::new(0) }; InvariantId::ALL.len()];
 
 /// Records a violation when `held` is false and returns `held`.
 ///
@@ -73,7 +74,9 @@ mod tests {
 
     #[test]
     fn a_kept_promise_costs_nothing() {
-        assert!(holds(InvariantId::Conv1, true, || unreachable!("the detail is only built when it is needed")));
+        assert!(holds(InvariantId::Conv1, true, || unreachable!(
+            "the detail is only built when it is needed"
+        )));
     }
 
     #[test]

@@ -54,7 +54,6 @@ pub mod diff;
 pub mod plan;
 
 /// One step at a time: intent made durable, request sent, outcome recorded. No choice is left to it.
-#[cfg(any())]
 pub mod act;
 
 /// Intents against a later observation: recovered, or not. The only place that says "fixed". Pure.
@@ -64,7 +63,6 @@ pub mod verify;
 pub mod report;
 
 /// One pass of the loop, and the loop that never ends.
-#[cfg(any())]
 pub mod reconcile;
 
 /// One reconciler per tenant.

@@ -27,7 +27,7 @@ pub use mailbox::{
 };
 pub use observation::{Completeness, Observation, ObservationKind, Problem, ProblemKind, Sighting};
 pub use outcome::{Outcome, OutcomeKind, Verdict};
-pub use plan::{Action, Ask, Plan, SeatNeed, Step, Waiting};
+pub use plan::{Action, Answer, Ask, Plan, SeatNeed, Step, Waiting};
 pub use reason::Reason;
 pub use seats::{Catalog, Sku, SkuPlan, Units};
 pub use time::{Span, Timestamp};

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    Action, Ask, Catalog, Certainty, Drift, LedgerEntry, Plan, Reason, Remedy, Response, SkuId, Step, Timestamp, UserId,
-    Waiting,
+    Action, Answer, Ask, Catalog, Certainty, Drift, LedgerEntry, Plan, Reason, Remedy, Response, SkuId, Step,
+    Timestamp, UserId, Waiting,
 };
 use crate::policy::Policy;
 use seats::Seats;
@@ -37,15 +37,14 @@ pub struct Input<'a> {
     /// Seats that our own requests took and that the observed counters may not show yet.
     pub in_flight: &'a BTreeMap<SkuId, u32>,
     /// Answers of people, by ask id.
-    pub answers: &'a BTreeMap<String, bool>,
+    pub answers: &'a BTreeMap<String, Answer>,
     /// Set when nothing may follow from this pass, whatever the drifts.
     pub closed: Option<Reason>,
 }
 
 /// Makes the plan of one pass.
 pub fn plan(input: &Input<'_>) -> Plan {
-    let mut plan =
-        Plan { made_at: input.now, policy_digest: input.policy.digest.clone(), ..Plan::default() };
+    let mut plan = Plan { made_at: input.now, policy_digest: input.policy.digest.clone(), ..Plan::default() };
     let mut ready = Vec::new();
     for drift in input.drifts {
         match readiness(drift, input) {
@@ -127,7 +126,7 @@ fn approved(drift: &Drift, entry: Option<&LedgerEntry>, input: &Input<'_>) -> Re
     };
     let first_seen = entry.map_or(input.now, |entry| entry.first_seen);
     let id = ask_id(&[&reason.label(), &drift.user, &drift.kind.label(), &first_seen]);
-    match input.answers.get(&id) {
+    match input.answers.get(&id).map(|answer| answer.granted) {
         Some(true) => Ok(()),
         Some(false) => Err(Held::because(Reason::Denied)),
         None => {
@@ -151,8 +150,15 @@ fn mass_event(input: &Input<'_>) -> Option<Ask> {
     let concerned: Vec<&Drift> = input
         .drifts
         .iter()
-        .filter(|drift| drift.blocked.is_none() && drift.response != Response::Report && input.closed.is_none())
+        .filter(|drift| {
+            drift.blocked.is_none() && drift.response != Response::Report && input.closed.is_none()
+        })
         .collect();
+    let is_open = |drift: &&Drift| !input.answers.values().any(|answer| is_mass_approval(answer, drift.user));
+    let concerned: Vec<&Drift> = concerned.into_iter().filter(is_open).collect();
+    if concerned.is_empty() {
+        return None;
+    }
     let count = concerned.len() as u64 + u64::from(input.sent_last_day);
     let allowed = (limits.share * input.kept as f64).floor() as u64;
     if count <= u64::from(limits.floor) || count <= allowed {
@@ -160,9 +166,6 @@ fn mass_event(input: &Input<'_>) -> Option<Ask> {
     }
     let users: Vec<UserId> = concerned.iter().map(|drift| drift.user).collect();
     let id = ask_id(&users.iter().map(|user| user as &dyn std::fmt::Display).collect::<Vec<_>>());
-    if input.answers.get(&id) == Some(&true) {
-        return None;
-    }
     let mut causes: BTreeMap<&str, u64> = BTreeMap::new();
     for drift in &concerned {
         *causes.entry(drift.cause.label()).or_default() += 1;
@@ -181,6 +184,10 @@ fn mass_event(input: &Input<'_>) -> Option<Ask> {
         act_by: concerned.iter().filter_map(|drift| drift.clock.act_by).min(),
         users,
     })
+}
+
+fn is_mass_approval(answer: &Answer, user: UserId) -> bool {
+    answer.granted && answer.reason == Reason::MassEvent && answer.users.contains(&user)
 }
 
 /// Gives limits and seats to the ready drifts, the most urgent first.

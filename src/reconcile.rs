@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use futures_util::future::BoxFuture;
+
 use crate::act::{self, Done, Hands};
 use crate::clock::Clock;
 use crate::errors::chain;
@@ -94,7 +96,8 @@ impl Shared {
     }
 
     fn stopped(&self) -> Option<Reason> {
-        let is_stopped = self.inner.is_held.load(Ordering::SeqCst) || self.inner.is_stopping.load(Ordering::SeqCst);
+        let is_stopped =
+            self.inner.is_held.load(Ordering::SeqCst) || self.inner.is_stopping.load(Ordering::SeqCst);
         is_stopped.then_some(Reason::Held)
     }
 }
@@ -153,7 +156,12 @@ impl Reconciler {
     }
 
     /// Makes one pass. Never fails: what went wrong is in the report, the metrics and the log.
-    pub async fn pass(&mut self, purpose: &Purpose) -> PassReport {
+    pub fn pass<'a>(&'a mut self, purpose: &'a Purpose) -> BoxFuture<'a, PassReport> {
+        // Boxed, so that the compiler proves once, here, that a pass may move between threads.
+        Box::pin(self.make_pass(purpose))
+    }
+
+    async fn make_pass(&mut self, purpose: &Purpose) -> PassReport {
         let started = self.parts.clock.now();
         let begun = self.parts.clock.monotonic();
         self.passes += 1;
@@ -188,7 +196,7 @@ impl Reconciler {
         self.load_policy()?;
         let Some(policy) = self.parts.policy.current() else { return Ok(self.failed_pass()) };
         let observed = self.observe(&policy).await?;
-        let findings = findings::find(&self.parts.store, &policy, &observed, &self.parts.name)?;
+        let findings = findings::find(&self.parts.store, &policy, &observed, self.parts.clock.now())?;
         let kept_books = bookkeeping::update(&mut self.books(), &findings, &observed)?;
         self.recent.extend(kept_books.events);
         let plan = self.plan(&policy, &findings, &observed)?;
@@ -209,7 +217,8 @@ impl Reconciler {
         self.parts.policy.reload();
         let Some(policy) = self.parts.policy.current() else { return Ok(()) };
         if before.as_deref() != Some(policy.digest.as_str()) {
-            let entry = Entry::PolicyLoaded { digest: policy.digest.clone(), revision: policy.revision.clone() };
+            let entry =
+                Entry::PolicyLoaded { digest: policy.digest.clone(), revision: policy.revision.clone() };
             self.journal().append(entry, self.parts.clock.now())?;
         }
         Ok(())
@@ -220,7 +229,12 @@ impl Reconciler {
         let scope = observe::Scope { kind: ObservationKind::Full, policy };
         let mut observed = observe::observe(&parts.graph, &parts.store, &scope, &*parts.clock).await?;
         for problem in &observed.observation.problems {
-            tracing::warn!(tenant = parts.name, problem = problem.kind.label(), detail = problem.detail, "the observation has a problem");
+            tracing::warn!(
+                tenant = parts.name,
+                problem = problem.kind.label(),
+                detail = problem.detail,
+                "the observation has a problem"
+            );
             parts.metrics.observation_rejected(&parts.name, problem.kind);
         }
         if observed.observation.is_complete() {
@@ -234,7 +248,8 @@ impl Reconciler {
                 ..cursor
             })?;
         } else {
-            let reasons = observed.observation.problems.iter().map(|problem| problem.kind.label().to_owned()).collect();
+            let reasons =
+                observed.observation.problems.iter().map(|problem| problem.kind.label().to_owned()).collect();
             let entry = Entry::ObservationRejected { reasons };
             self.journal().append(entry, self.parts.clock.now())?;
         }
@@ -337,7 +352,7 @@ impl Reconciler {
 
     fn note_outcomes(&mut self, done: &[Done]) {
         for done in done {
-            self.parts.metrics.acted(&self.parts.name, done.step.action.label(), done.outcome.kind);
+            self.parts.metrics.acted(&self.parts.name, &done.step.action, done.outcome.kind);
             self.recent.push(RecentEvent {
                 at: done.at,
                 user: Some(done.step.user),

@@ -4,5 +4,10 @@
 
 pub mod metrics;
 pub mod status;
+pub mod table;
+pub(crate) mod words;
+
+#[cfg(test)]
+pub(crate) mod sample;
 
 pub use status::TenantView;

@@ -44,7 +44,7 @@ impl Alarm {
     }
 
     /// Waits for the next wake-up. Cancel-safe: a wake-up is lost by nobody who does not get it.
-    pub async fn next(&self) -> Wake {
+    pub async fn next(&mut self) -> Wake {
         self.inner.notify.notified().await;
         if self.inner.is_full_wanted.swap(false, Ordering::AcqRel) { Wake::FullListing } else { Wake::Pass }
     }
@@ -96,7 +96,7 @@ mod tests {
 
     #[tokio::test]
     async fn wake_ups_before_a_pass_are_one_and_a_full_listing_is_not_forgotten() {
-        let alarm = Alarm::new();
+        let mut alarm = Alarm::new();
         alarm.ring(Wake::FullListing);
         alarm.ring(Wake::Pass);
         assert_eq!(alarm.next().await, Wake::FullListing);

@@ -57,7 +57,9 @@ fn mailbox_proof(pending: &Pending, known: &KnownUser, observed: Timestamp) -> P
     let probe = known.mailbox.last_probe.as_ref().filter(|probe| probe.at > pending.sent);
     let answer = probe.map(|probe| &probe.answer);
     let concluded = |verdict, detail: String| {
-        holds(InvariantId::Safe7, observed > pending.sent, || format!("{verdict:?} from an earlier observation"));
+        holds(InvariantId::Safe7, observed > pending.sent, || {
+            format!("{verdict:?} from an earlier observation")
+        });
         Progress::Concluded { verdict, detail }
     };
     match answer {
@@ -69,14 +71,18 @@ fn mailbox_proof(pending: &Pending, known: &KnownUser, observed: Timestamp) -> P
                 Verdict::NewEmptyMailbox,
                 format!("expected mailbox {expected}, found {id}: the old mailbox is gone, this one is new"),
             ),
-            None => concluded(Verdict::Unverified, "the mailbox answers; no identity was recorded before".to_owned()),
+            None => concluded(
+                Verdict::Unverified,
+                "the mailbox answers; no identity was recorded before".to_owned(),
+            ),
         },
         Some(ProbeAnswer::Reachable { primary_id: None, .. }) => {
             concluded(Verdict::Unverified, "the mailbox answers; its identity cannot be read".to_owned())
         }
-        Some(ProbeAnswer::Unreadable) if observed - pending.sent >= DIRECTORY_SETTLE => {
-            concluded(Verdict::Unverified, "licensed; the mailbox cannot be read with these permissions".to_owned())
-        }
+        Some(ProbeAnswer::Unreadable) if observed - pending.sent >= DIRECTORY_SETTLE => concluded(
+            Verdict::Unverified,
+            "licensed; the mailbox cannot be read with these permissions".to_owned(),
+        ),
         Some(ProbeAnswer::NoMailbox | ProbeAnswer::Unreadable) | None => {
             if observed - pending.sent >= MAILBOX_SETTLE {
                 concluded(Verdict::Stuck, "no reachable mailbox 24 hours after the request".to_owned())
@@ -93,8 +99,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        AssignedPlan, CapabilityStatus, License, MAILBOX_PLANS, MailboxMemory, Probe, Sku, SkuId, SkuPlan, Span, Units, User,
-        UserId,
+        AssignedPlan, CapabilityStatus, License, MAILBOX_PLANS, MailboxMemory, Probe, Sku, SkuId, SkuPlan,
+        Span, Units, User, UserId,
     };
 
     const SENT: Timestamp = Timestamp::from_secs(1_000_000);
@@ -117,8 +123,11 @@ mod tests {
     fn licensed(probe: Option<ProbeAnswer>, probed_after: Span) -> KnownUser {
         let mut user = User::new(UserId::from_u128(1), "anna@contoso.com");
         user.licenses = Some(vec![License { sku: SKU, disabled_plans: BTreeSet::new() }]);
-        user.plans =
-            vec![AssignedPlan { plan: MAILBOX_PLANS[1].0, status: CapabilityStatus::Enabled, assigned: None }];
+        user.plans = vec![AssignedPlan {
+            plan: MAILBOX_PLANS[1].0,
+            status: CapabilityStatus::Enabled,
+            assigned: None,
+        }];
         KnownUser {
             user,
             presence: Presence::Live,
@@ -164,7 +173,10 @@ mod tests {
     fn the_recorded_mailbox_is_proof_and_another_one_is_data_loss() {
         let minute = Span::from_minutes(1);
         assert_eq!(verdict(&judge(&licensed(reachable("MBX:1"), minute), minute)), Some(Verdict::Verified));
-        assert_eq!(verdict(&judge(&licensed(reachable("MBX:2"), minute), minute)), Some(Verdict::NewEmptyMailbox));
+        assert_eq!(
+            verdict(&judge(&licensed(reachable("MBX:2"), minute), minute)),
+            Some(Verdict::NewEmptyMailbox)
+        );
     }
 
     #[test]

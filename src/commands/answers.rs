@@ -160,7 +160,10 @@ fn exit(answer: &Answer) -> Exit {
         Answer::Pass { view, sent, refused } => {
             let is_observed = view.last_pass.as_ref().is_some_and(|pass| pass.outcome == PassOutcome::Done);
             let is_sent = sent.iter().all(|sent| match sent.outcome {
-                OutcomeKind::Accepted | OutcomeKind::AlreadyDone | OutcomeKind::Deferred | OutcomeKind::NoSeat => true,
+                OutcomeKind::Accepted
+                | OutcomeKind::AlreadyDone
+                | OutcomeKind::Deferred
+                | OutcomeKind::NoSeat => true,
                 OutcomeKind::Uncertain | OutcomeKind::Refused | OutcomeKind::NotSent => false,
             });
             let is_refused = refused.is_some();

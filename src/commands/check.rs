@@ -35,7 +35,8 @@ struct Report {
 
 impl Report {
     fn file(&mut self, path: &Path) {
-        let is_settings = path.is_file() && source::read_file(path).is_ok_and(|source| looks_like_settings(&source.text));
+        let is_settings =
+            path.is_file() && source::read_file(path).is_ok_and(|source| looks_like_settings(&source.text));
         if is_settings { self.settings_and_policies(path) } else { self.policy(path) }
     }
 

@@ -12,7 +12,7 @@ use crate::cli::{Exit, Global};
 use crate::clock::{Clock, SystemClock};
 use crate::control::server::Socket;
 use crate::errors::chain;
-use crate::fleet::{Fleet, Running};
+use crate::fleet::{Fleet, Running, told};
 use crate::http::{Health, HttpState, Server, TenantHealth, Views};
 use crate::model::Span;
 use crate::report::metrics::Metrics;
@@ -76,7 +76,10 @@ fn check_policies(settings: &Settings) -> Result<(), String> {
     for tenant in &settings.tenants {
         if let Err(faults) = crate::policy::source::load(&tenant.policy) {
             let text = crate::policy::render(&faults, crate::policy::Format::Text);
-            tracing::error!(tenant = tenant.name, "the policy cannot be loaded; nothing is done until it can:\n{text}");
+            tracing::error!(
+                tenant = tenant.name,
+                "the policy cannot be loaded; nothing is done until it can:\n{text}"
+            );
         }
     }
     Ok(())
@@ -97,7 +100,7 @@ async fn serve_pages(
     tokio::spawn(publish(Arc::clone(fleet), views.0, health.0, period));
     let mut stopping = fleet.stopping();
     Ok(Some(tokio::spawn(server.serve(state, async move {
-        let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+        told(&mut stopping).await;
     }))))
 }
 
@@ -114,18 +117,26 @@ fn schedule_period(schedule: &str, clock: &dyn Clock) -> Span {
 }
 
 /// Hands new status documents to the HTTP server.
-async fn publish(fleet: Arc<Fleet>, views: watch::Sender<Views>, health: watch::Sender<Health>, period: Span) {
+async fn publish(
+    fleet: Arc<Fleet>,
+    views: watch::Sender<Views>,
+    health: watch::Sender<Health>,
+    period: Span,
+) {
     let mut stopping = fleet.stopping();
     loop {
         let newest = fleet.views();
         health.send_replace(Health {
-            tenants: fleet.desks().map(|desk| (desk.tenant.clone(), tenant_health(&newest, &desk.tenant, period))).collect(),
+            tenants: fleet
+                .desks()
+                .map(|desk| (desk.tenant.clone(), tenant_health(&newest, &desk.tenant, period)))
+                .collect(),
             store_failure: None,
         });
         views.send_replace(newest);
         tokio::select! {
             () = fleet.published() => {}
-            _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+            () = told(&mut stopping) => return,
         }
     }
 }
@@ -190,7 +201,7 @@ async fn watchdog(mut stopping: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = beat.tick() => notify(&[NotifyState::Watchdog]),
-            _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+            () = told(&mut stopping) => return,
         }
     }
 }

@@ -97,6 +97,7 @@ mod tests {
         assert!(parsed.needs_mailbox_kind());
         let directory = std::path::Path::new("/nowhere");
         let text = settings(TenantId::from_u128(1), "http://127.0.0.1:8443", directory, "act");
-        Settings::parse("mailkeeper.yaml", &text, directory, &ProcessEnvironment).expect("the settings are good");
+        Settings::parse("mailkeeper.yaml", &text, directory, &ProcessEnvironment)
+            .expect("the settings are good");
     }
 }

@@ -30,7 +30,8 @@ pub async fn ask(global: &Global, question: Question) -> Result<Answers, Exit> {
 async fn ask_state(settings: &Settings, request: &Request) -> Result<Answers, Refusal> {
     crate::telemetry::init_command(LogFormat::Text);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let members = setup::members(settings, &clock, &Metrics::new()).map_err(|error| Refusal::failed(chain(&error)))?;
+    let members =
+        setup::members(settings, &clock, &Metrics::new()).map_err(|error| Refusal::failed(chain(&error)))?;
     let (fleet, running) = Fleet::start(members);
     let answered = fleet.ask(request, &Person::of_this_process()).await;
     fleet.stop();

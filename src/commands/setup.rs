@@ -76,10 +76,11 @@ fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Kv>
     let directory = settings.state.join("db");
     let path = directory.display().to_string();
     match SledKv::open(&directory, clock.now()) {
-        Ok(Opened { kv, moved_aside: None }) => Ok(Arc::new(kv)),
-        Ok(Opened { kv, moved_aside: Some(aside) }) => {
+        Ok((kv, Opened::Good)) => Ok(Arc::new(kv)),
+        Ok((kv, Opened::MovedAside { moved_to, reason })) => {
             tracing::error!(
-                path = %aside.display(),
+                path = %moved_to.display(),
+                reason,
                 "the state could not be opened and was moved aside; it is rebuilt by the next full observation, \
                  or from a backup by `mailkeeper restore-state`"
             );
@@ -132,7 +133,11 @@ fn open_journal(directory: &Path, tenant: &TenantSettings) -> Result<Journal, St
     let log = FileLog::open(directory).map_err(|error| chain(&error))?;
     let (journal, recovery) = Journal::open(Box::new(log), tenant.id).map_err(|error| chain(&error))?;
     if let Some(torn) = recovery.torn {
-        tracing::warn!(tenant = tenant.name, ?torn, "the journal ended in a torn line, which was cut off and kept aside");
+        tracing::warn!(
+            tenant = tenant.name,
+            ?torn,
+            "the journal ended in a torn line, which was cut off and kept aside"
+        );
     }
     Ok(journal)
 }
@@ -161,14 +166,18 @@ fn graph_config(tenant: &TenantSettings, metrics: &Metrics) -> Result<Config, St
 fn sign_in(auth: &Auth) -> Result<SignIn, String> {
     let (client_id, credential) = match auth {
         Auth::ManagedIdentity { client_id } => {
-            return Ok(SignIn::ManagedIdentity { client_id: client_id.map(|id| id.to_string()), endpoint: None });
+            return Ok(SignIn::ManagedIdentity {
+                client_id: client_id.map(|id| id.to_string()),
+                endpoint: None,
+            });
         }
         Auth::Application { client_id, credential } => (client_id.to_string(), credential),
     };
     Ok(match credential {
         Credential::SecretFile(path) => SignIn::ClientSecret { client_id, secret: secret_file(path)? },
         Credential::SecretEnv(name) => {
-            let secret = std::env::var(name).map_err(|_| format!("the environment variable {name} is not set"))?;
+            let secret =
+                std::env::var(name).map_err(|_| format!("the environment variable {name} is not set"))?;
             SignIn::ClientSecret { client_id, secret: SecretString::from(secret.trim().to_owned()) }
         }
         Credential::Certificate { certificate, key } => SignIn::Certificate {
@@ -235,7 +244,8 @@ fn try_restore(global: &Global, arguments: &BackupArgs) -> Result<String, Exit> 
     let kv = open_state(&settings, &clock).map_err(|error| failed(chain(&error)))?;
     let file = File::open(&arguments.file)
         .map_err(|error| failed(format!("{} cannot be read: {error}", arguments.file.display())))?;
-    let tenant = settings.tenants.iter().find(|tenant| global.tenant.as_ref().is_none_or(|name| *name == tenant.name));
+    let tenant =
+        settings.tenants.iter().find(|tenant| global.tenant.as_ref().is_none_or(|name| *name == tenant.name));
     let Some(tenant) = tenant else { return Err(failed("no such tenant in the settings".to_owned())) };
     let store = TenantStore::new(kv, tenant.id);
     if store.count_users().map_err(|error| failed(chain(&error)))? > 0 {

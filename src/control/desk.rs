@@ -8,9 +8,9 @@ use crate::model::{Ask, KnownUser, Plan, Reason, Span, UserId};
 use crate::plan::explain::{Explanation, Facts, explain};
 use crate::reconcile::{PolicyHolder, Shared, lock};
 use crate::report::status::TenantView;
-use crate::store::journal::{Entry, Journal};
-use crate::store::records::{self, Approvals, Cursor, Hold, LastPass, Seats};
 use crate::store::TenantStore;
+use crate::store::journal::{Entry, Journal};
+use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats};
 
 use super::{Answer, Person, Question, Refusal};
 
@@ -32,9 +32,9 @@ impl Desk {
     pub fn answer(&self, question: &Question, by: &Person) -> Option<Result<Answer, Refusal>> {
         Some(match question {
             Question::Status => self.view().map(|view| Answer::Status { view: Box::new(view) }),
-            Question::Explain { user } => {
-                self.explain(user).map(|explanation| Answer::Explanation { explanation: Box::new(explanation) })
-            }
+            Question::Explain { user } => self
+                .explain(user)
+                .map(|explanation| Answer::Explanation { explanation: Box::new(explanation) }),
             Question::Asks => self.view().map(|view| Answer::Asks { asks: view.asks }),
             Question::Answer { ask, granted } => self.take_answer(ask, *granted, by),
             Question::Hold { duration, reason } => self.hold(*duration, reason, by),
@@ -99,7 +99,8 @@ impl Desk {
     fn find(&self, name: &str) -> Result<KnownUser, Refusal> {
         if let Ok(id) = name.parse::<UserId>() {
             let known = self.store.user(id)?;
-            return known.ok_or_else(|| Refusal::failed(format!("no user with the id {id} was ever observed")));
+            return known
+                .ok_or_else(|| Refusal::failed(format!("no user with the id {id} was ever observed")));
         }
         let wanted = name.to_ascii_lowercase();
         let mut found: Vec<KnownUser> = Vec::new();
@@ -108,7 +109,8 @@ impl Desk {
                 found.push(known.clone());
             }
         })?;
-        let live_first = |known: &KnownUser| (known.presence != crate::model::Presence::Live, known.user.upn != wanted);
+        let live_first =
+            |known: &KnownUser| (known.presence != crate::model::Presence::Live, known.user.upn != wanted);
         found.sort_by_key(live_first);
         match found.len() {
             0 => Err(Refusal::failed(format!(
@@ -117,8 +119,12 @@ impl Desk {
             1 => Ok(found.remove(0)),
             _ if found[0].user.upn.eq_ignore_ascii_case(name) => Ok(found.remove(0)),
             _ => {
-                let ids: Vec<String> = found.iter().map(|known| format!("{} {}", known.id(), known.user.upn)).collect();
-                Err(Refusal::usage(format!("{name} fits several users, ask by object id:\n  {}", ids.join("\n  "))))
+                let ids: Vec<String> =
+                    found.iter().map(|known| format!("{} {}", known.id(), known.user.upn)).collect();
+                Err(Refusal::usage(format!(
+                    "{name} fits several users, ask by object id:\n  {}",
+                    ids.join("\n  ")
+                )))
             }
         }
     }
@@ -136,7 +142,7 @@ impl Desk {
         };
         lock(&self.journal).append(entry, now)?;
         let mut approvals = self.store.get_or_default::<Approvals>()?;
-        let answer = records::Answer {
+        let answer = crate::model::Answer {
             granted,
             at: now,
             by: by.name.clone(),
@@ -148,7 +154,9 @@ impl Desk {
         self.store.put(&approvals)?;
         self.store.flush()?;
         let verb = if granted { "approved" } else { "denied" };
-        Ok(Answer::Said { message: format!("{verb} {ask} for {} mailboxes: {}", open.users.len(), open.question) })
+        Ok(Answer::Said {
+            message: format!("{verb} {ask} for {} mailboxes: {}", open.users.len(), open.question),
+        })
     }
 
     fn hold(&self, duration: Option<Span>, reason: &str, by: &Person) -> Result<Answer, Refusal> {
@@ -158,8 +166,10 @@ impl Desk {
         let hold = Hold { since: now, until, reason: Some(reason.to_owned()), by: by.name.clone() };
         self.store.put(&hold)?;
         self.store.flush()?;
-        lock(&self.journal).append(Entry::Held { until, reason: reason.to_owned(), by: by.name.clone() }, now)?;
-        let until = until.map_or("until `mailkeeper resume`".to_owned(), |until| format!("until {}", until.human()));
+        lock(&self.journal)
+            .append(Entry::Held { until, reason: reason.to_owned(), by: by.name.clone() }, now)?;
+        let until =
+            until.map_or("until `mailkeeper resume`".to_owned(), |until| format!("until {}", until.human()));
         Ok(Answer::Said { message: format!("on hold {until}: nothing more is sent") })
     }
 

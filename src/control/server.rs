@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, told};
 
 use super::{Person, Refusal, Reply, Request};
 
@@ -37,7 +37,8 @@ impl Socket {
         let at_path = |source| Error { path: path.to_owned(), source };
         if path.exists() {
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                let source = std::io::Error::new(std::io::ErrorKind::AddrInUse, "another mailkeeper listens on it");
+                let source =
+                    std::io::Error::new(std::io::ErrorKind::AddrInUse, "another mailkeeper listens on it");
                 return Err(at_path(source));
             }
             std::fs::remove_file(path).map_err(at_path)?;
@@ -69,7 +70,7 @@ impl Socket {
                         tokio::task::yield_now().await;
                     }
                 },
-                _ = stopping.wait_for(|is_stopping| *is_stopping) => return,
+                () = told(&mut stopping) => return,
             }
         }
     }

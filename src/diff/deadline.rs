@@ -60,12 +60,19 @@ pub fn is_contradicted(clock: &LossClock) -> bool {
         && clock.evidence.iter().any(|evidence| matches!(evidence, Evidence::AssignedPlan { .. }))
 }
 
-fn license_clock(known: &KnownUser, entitlement: &Entitlement, retention: Retention, now: Timestamp) -> LossClock {
+fn license_clock(
+    known: &KnownUser,
+    entitlement: &Entitlement,
+    retention: Retention,
+    now: Timestamp,
+) -> LossClock {
     let holds: Vec<Evidence> = known
         .user
         .provisioning_errors
         .iter()
-        .filter(|error| !error.is_resolved && error.service_instance.to_ascii_lowercase().starts_with("exchange"))
+        .filter(|error| {
+            !error.is_resolved && error.service_instance.to_ascii_lowercase().starts_with("exchange")
+        })
         .map(|error| Evidence::Hold { service_instance: error.service_instance.clone() })
         .collect();
     if !holds.is_empty() || matches!(entitlement, Entitlement::SubscriptionLapsed { .. }) {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Candidate, Catalog, DriftKind, Entitlement, KnownUser, License, PlanId, Reason, Remedy, Sku, is_mailbox_plan,
+    Candidate, Catalog, DriftKind, Entitlement, KnownUser, License, PlanId, Reason, Remedy, Sku,
+    is_mailbox_plan,
 };
 use crate::policy::{Assign, KeepRule};
 
@@ -68,7 +69,9 @@ fn usable_skus<'a>(rule: &'a KeepRule, catalog: &'a Catalog) -> impl Iterator<It
 fn disabled_plans_for(sku: &Sku, known: &KnownUser) -> BTreeSet<PlanId> {
     let remembered: &[License] = known.remembered.as_ref().map_or(&[], |memory| &memory.licenses);
     let of_product = |license: &&License| license.sku == sku.id;
-    if let Some(license) = known.user.licenses().iter().find(of_product).or(remembered.iter().find(of_product)) {
+    if let Some(license) =
+        known.user.licenses().iter().find(of_product).or(remembered.iter().find(of_product))
+    {
         return without_mailbox_plans(&license.disabled_plans);
     }
     let offered: BTreeSet<PlanId> = sku.plans.iter().map(|plan| plan.id).collect();

@@ -127,6 +127,11 @@ impl Roots {
         &self.graph
     }
 
+    /// Root of sign-in, without a slash at the end of the path.
+    pub fn login(&self) -> &Url {
+        &self.login
+    }
+
     /// The scope of a token request, `https://graph.microsoft.com/.default`.
     pub fn scope(&self) -> &str {
         &self.scope

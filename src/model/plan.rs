@@ -94,6 +94,20 @@ pub struct Ask {
     pub act_by: Option<Timestamp>,
 }
 
+/// A person's answer to one ask.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub granted: bool,
+    pub at: Timestamp,
+    /// Who, from the peer's credentials.
+    pub by: String,
+    /// Digest of the plan that the person saw.
+    pub digest: String,
+    /// What was asked, and for whom: the answer holds for these users and nobody else.
+    pub reason: Reason,
+    pub users: BTreeSet<UserId>,
+}
+
 /// Seats that the drifts of this pass would need and that are not there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatNeed {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Catalog, Entitlement, GroupId, KnownUser, Loss, MailboxMemory, ObservationKind, Presence, Remembered, Sighting,
-    Timestamp, User, UserId, is_mailbox_plan,
+    Catalog, Entitlement, GroupId, KnownUser, Loss, MailboxMemory, ObservationKind, Presence, Remembered,
+    Sighting, Timestamp, User, UserId, is_mailbox_plan,
 };
 
 /// What is the same for every user of one observation.
@@ -44,7 +44,11 @@ impl Memberships {
 }
 
 /// The new knowledge of one user; `None` when there is nothing worth remembering.
-pub fn fold(known: Option<KnownUser>, sighting: Option<Sighting>, context: &Context<'_>) -> Option<KnownUser> {
+pub fn fold(
+    known: Option<KnownUser>,
+    sighting: Option<Sighting>,
+    context: &Context<'_>,
+) -> Option<KnownUser> {
     match (known, sighting) {
         (known, Some(Sighting::Live(user))) => Some(live(known, user, context)),
         (known, Some(Sighting::Deleted { user, since })) => Some(deleted(known, user, since)),
@@ -64,7 +68,15 @@ fn live(known: Option<KnownUser>, user: User, context: &Context<'_>) -> KnownUse
     if entitlement.is_licensed() {
         let remembered = Some(remember(&user, context.catalog));
         let groups_read = context.memberships.read();
-        return KnownUser { user, presence: Presence::Live, groups, groups_read, mailbox, remembered, loss: None };
+        return KnownUser {
+            user,
+            presence: Presence::Live,
+            groups,
+            groups_read,
+            mailbox,
+            remembered,
+            loss: None,
+        };
     }
     let loss = loss.or_else(|| begin_loss(&entitlement, remembered.is_some(), context));
     KnownUser {

@@ -79,7 +79,11 @@ async fn members(graph: &Client, group: GroupId) -> Result<Vec<UserId>, Error> {
     Ok(members)
 }
 
-async fn deleted(graph: &Client, stage: &mut Stage, problems: &mut Vec<Problem>) -> Result<u64, store::Error> {
+async fn deleted(
+    graph: &Client,
+    stage: &mut Stage,
+    problems: &mut Vec<Problem>,
+) -> Result<u64, store::Error> {
     let mut pages = graph.deleted_users();
     let mut count = 0;
     loop {
@@ -87,7 +91,7 @@ async fn deleted(graph: &Client, stage: &mut Stage, problems: &mut Vec<Problem>)
             Ok(Some(page)) => {
                 count += page.len() as u64;
                 for deleted in page {
-                    stage.push(Sighting::Deleted { user: deleted.user, since: deleted.since })?;
+                    stage.push(Sighting::Deleted { user: deleted.user, since: deleted.deleted })?;
                 }
             }
             Ok(None) => return Ok(count),
@@ -139,6 +143,8 @@ async fn check_count(graph: &Client, listed: u64, problems: &mut Vec<Problem>) {
                 problems.push(Problem { kind: ProblemKind::Truncated, detail });
             }
         }
-        Err(error) => tracing::debug!(%error, "the number of users cannot be read, the listing is not compared"),
+        Err(error) => {
+            tracing::debug!(%error, "the number of users cannot be read, the listing is not compared")
+        }
     }
 }

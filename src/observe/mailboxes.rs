@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::graph::Client;
 use crate::model::{
-    Entitlement, KnownUser, Presence, Probe, ProbeAnswer, Problem, ProblemKind, Span, Timestamp, UserId, UserType,
+    Entitlement, KnownUser, Presence, Probe, ProbeAnswer, Problem, ProblemKind, Span, Timestamp, UserId,
+    UserType,
 };
 use crate::policy::{Policy, Ruling};
 use crate::store::{self, TenantStore};
@@ -57,7 +58,11 @@ pub async fn mailboxes(
     let (mut asked, mut unreadable) = (0_usize, 0_usize);
     for users in wanted.chunks(PROBES_AT_ONCE) {
         if clock.monotonic().saturating_sub(begun) > PROBE_TIME {
-            tracing::debug!(asked, wanted = wanted.len(), "the other mailboxes are asked about in the next pass");
+            tracing::debug!(
+                asked,
+                wanted = wanted.len(),
+                "the other mailboxes are asked about in the next pass"
+            );
             break;
         }
         let mut answers = BTreeMap::new();

@@ -65,7 +65,8 @@ impl Look {
     fn second(&mut self, sighting: Option<&Sighting>) {
         let Some(Sighting::Live(user)) = sighting else { return };
         for address in user.addresses() {
-            if let Some(deleted) = self.deleted_addresses.get(&address).filter(|deleted| **deleted != user.id) {
+            if let Some(deleted) = self.deleted_addresses.get(&address).filter(|deleted| **deleted != user.id)
+            {
                 self.conflicts.same_address.insert(user.id, *deleted);
                 self.conflicts.same_address.insert(*deleted, user.id);
             }
@@ -109,7 +110,7 @@ pub(super) fn seats(before: Option<&Seats>, now: &Catalog, at: Timestamp) -> Opt
 /// The local clock against the `Date` header of Graph.
 pub(super) fn clock_skew(skew: Option<Span>) -> Option<Problem> {
     let skew = skew?;
-    let is_tolerated = skew <= SKEW_TOLERATED && skew >= Span::ZERO - SKEW_TOLERATED;
+    let is_tolerated = skew <= SKEW_TOLERATED && Span::from_millis(-skew.as_millis()) <= SKEW_TOLERATED;
     (!is_tolerated).then(|| Problem {
         kind: ProblemKind::ClockSkew,
         detail: format!("the local clock is {skew} ahead of Graph's: check time synchronisation"),

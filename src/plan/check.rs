@@ -26,10 +26,12 @@ pub fn check(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>
 /// SAFE-1.
 fn only_kept_users(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
     plan.steps.iter().all(|step| {
-        let is_kept = known
-            .get(&step.user)
-            .is_some_and(|user| matches!(input.policy.ruling(user), Ruling::Keep(rule) if rule.name == step.rule));
-        holds(InvariantId::Safe1, is_kept, || format!("step {} is for {}, whom no keep rule names", step.id, step.user))
+        let is_kept = known.get(&step.user).is_some_and(
+            |user| matches!(input.policy.ruling(user), Ruling::Keep(rule) if rule.name == step.rule),
+        );
+        holds(InvariantId::Safe1, is_kept, || {
+            format!("step {} is for {}, whom no keep rule names", step.id, step.user)
+        })
     })
 }
 
@@ -54,7 +56,8 @@ fn within_seats(plan: &Plan, input: &Input<'_>) -> bool {
     }
     taken.iter().all(|(sku, taken)| {
         let product = input.catalog.get(*sku);
-        let units = product.map_or(0, |product| product.units.enabled + product.units.warning - product.consumed);
+        let units =
+            product.map_or(0, |product| product.units.enabled + product.units.warning - product.consumed);
         let in_flight = i64::from(input.in_flight.get(sku).copied().unwrap_or(0));
         let reserve = product
             .and_then(|product| {

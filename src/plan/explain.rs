@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::{Conflicts, Finding, diff};
 use crate::model::{
-    Action, Attempt, Catalog, Certainty, Drift, Entitlement, Evidence, KnownUser, LedgerEntry, Pending, Plan, Presence, ProbeAnswer,
-    Reason, RuleRef, Timestamp, UserId, Verdict,
+    Action, Attempt, Catalog, Certainty, Drift, Entitlement, Evidence, KnownUser, LedgerEntry, Pending, Plan,
+    Presence, ProbeAnswer, Reason, RuleRef, Timestamp, UserId, Verdict,
 };
 use crate::policy::{Policy, Ruling};
 
@@ -93,7 +93,8 @@ pub fn explain(facts: &Facts<'_>) -> Explanation {
         Finding::Healthy => (Standing::Healthy, "the mailbox is where the policy wants it".to_owned(), None),
         Finding::LeftAlone { reason, drift, detail } => {
             let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-            let trouble = drift.map_or(String::new(), |kind| format!("{}, but ", kind.label().replace('_', " ")));
+            let trouble =
+                drift.map_or(String::new(), |kind| format!("{}, but ", kind.label().replace('_', " ")));
             (Standing::LeftAlone, format!("{trouble}{}{detail}", reason.sentence()), None)
         }
         Finding::Drift(drift) => (Standing::AtRisk, drift_summary(&drift, facts.now), Some(*drift)),
@@ -157,7 +158,8 @@ fn rule_view(facts: &Facts<'_>) -> RuleView {
 fn observed_view(facts: &Facts<'_>) -> ObservedView {
     let known = facts.known;
     let names = |licenses: &[crate::model::License]| -> Vec<String> {
-        let names: BTreeSet<String> = licenses.iter().map(|license| facts.catalog.name(license.sku)).collect();
+        let names: BTreeSet<String> =
+            licenses.iter().map(|license| facts.catalog.name(license.sku)).collect();
         names.into_iter().collect()
     };
     let probe = known.mailbox.last_probe.as_ref();
@@ -167,7 +169,11 @@ fn observed_view(facts: &Facts<'_>) -> ObservedView {
         account_enabled: known.user.account_enabled,
         licenses: names(known.user.licenses()),
         entitlement: Entitlement::of(&known.user, facts.catalog),
-        remembered_licenses: known.remembered.as_ref().map(|memory| names(&memory.licenses)).unwrap_or_default(),
+        remembered_licenses: known
+            .remembered
+            .as_ref()
+            .map(|memory| names(&memory.licenses))
+            .unwrap_or_default(),
         mailbox_kind: known.mailbox.kind.as_ref().map(|kind| kind.as_str().to_owned()),
         mailbox_id: known.mailbox.primary_id.clone(),
         mailbox_asked: probe.map(|probe| probe.at),
@@ -212,7 +218,9 @@ pub fn describe(action: &Action) -> String {
             format!("{verb} {part_number}{kept}")
         }
         Action::AddToGroup { group } => format!("put back into the licensing group {group}"),
-        Action::SetUsageLocation { location } => format!("set the usage location {location} that the policy gives"),
+        Action::SetUsageLocation { location } => {
+            format!("set the usage location {location} that the policy gives")
+        }
         Action::Restore => "restore the deleted account".to_owned(),
     }
 }
@@ -230,11 +238,22 @@ impl Explanation {
         }
         let _ = writeln!(text, "next      {}", self.next);
         if let Some(pending) = &self.pending {
-            let _ = writeln!(text, "pending   {} sent {}, effect not observed yet", describe(&pending.action), pending.sent.human());
+            let _ = writeln!(
+                text,
+                "pending   {} sent {}, effect not observed yet",
+                describe(&pending.action),
+                pending.sent.human()
+            );
         }
         for attempt in &self.attempts {
             let outcome = attempt.outcome.map_or("no outcome was recorded", |outcome| outcome.label());
-            let _ = writeln!(text, "tried     {}  {}: {outcome}. {}", attempt.at.human(), describe(&attempt.action), attempt.detail);
+            let _ = writeln!(
+                text,
+                "tried     {}  {}: {outcome}. {}",
+                attempt.at.human(),
+                describe(&attempt.action),
+                attempt.detail
+            );
         }
         if let Some(verdict) = self.last_verdict {
             let _ = writeln!(text, "proof     {}", verdict.label());
@@ -244,7 +263,8 @@ impl Explanation {
 
     fn write_observed(&self, text: &mut String) {
         let seen = &self.observed;
-        let as_of = seen.as_of.map_or("never observed completely".to_owned(), |at| format!("as of {}", at.human()));
+        let as_of =
+            seen.as_of.map_or("never observed completely".to_owned(), |at| format!("as of {}", at.human()));
         let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
         let account = match (&seen.presence, seen.account_enabled) {
             (Presence::Live, Some(true)) => "live, enabled".to_owned(),
@@ -255,7 +275,12 @@ impl Explanation {
             (Presence::Gone { noticed }, _) => format!("gone since {}", noticed.human()),
         };
         let _ = writeln!(text, "observed  {as_of}: {account}");
-        let _ = writeln!(text, "          licences {}; while healthy {}", list(&seen.licenses), list(&seen.remembered_licenses));
+        let _ = writeln!(
+            text,
+            "          licences {}; while healthy {}",
+            list(&seen.licenses),
+            list(&seen.remembered_licenses)
+        );
         let kind = seen.mailbox_kind.as_deref().unwrap_or("of unknown kind");
         let id = seen.mailbox_id.as_deref().unwrap_or("not recorded");
         let asked = match (&seen.mailbox_answer, seen.mailbox_asked) {
@@ -284,7 +309,8 @@ impl RuleView {
 
 fn write_clock(text: &mut String, drift: &Drift, now: Timestamp) {
     let clock = &drift.clock;
-    let left = |at: Timestamp| if at > now { format!("in {}", at - now) } else { format!("{} ago", now - at) };
+    let left =
+        |at: Timestamp| if at > now { format!("in {}", at - now) } else { format!("{} ago", now - at) };
     if let (Some(deadline), Some(act_by)) = (clock.deadline, clock.act_by) {
         let _ = writeln!(
             text,
@@ -297,7 +323,12 @@ fn write_clock(text: &mut String, drift: &Drift, now: Timestamp) {
     }
     if let Some(earliest) = clock.earliest.filter(|earliest| *earliest != clock.latest) {
         let uncertainty = clock.latest - earliest;
-        let _ = writeln!(text, "          lost between {} and {} ({uncertainty}); the earlier end counts", earliest.human(), clock.latest.human());
+        let _ = writeln!(
+            text,
+            "          lost between {} and {} ({uncertainty}); the earlier end counts",
+            earliest.human(),
+            clock.latest.human()
+        );
     }
     for evidence in &clock.evidence {
         let _ = writeln!(text, "evidence  {}", evidence_text(evidence));

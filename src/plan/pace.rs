@@ -31,9 +31,16 @@ pub fn urgency(drift: &Drift, now: Timestamp) -> (i64, i64, i64, UserId) {
         (Certainty::Unknown, _) => (i64::MIN, priority, 0, drift.user),
         (Certainty::Known | Certainty::Hinted, Some(act_by)) => {
             let left = act_by - now;
-            (left.as_millis().div_euclid(Span::from_days(1).as_millis()), priority, act_by.as_millis(), drift.user)
+            (
+                left.as_millis().div_euclid(Span::from_days(1).as_millis()),
+                priority,
+                act_by.as_millis(),
+                drift.user,
+            )
         }
-        (Certainty::Known | Certainty::Hinted | Certainty::NotRunning, _) => (i64::MAX, priority, 0, drift.user),
+        (Certainty::Known | Certainty::Hinted | Certainty::NotRunning, _) => {
+            (i64::MAX, priority, 0, drift.user)
+        }
     }
 }
 

@@ -13,13 +13,21 @@ pub struct Seats<'a> {
 
 impl<'a> Seats<'a> {
     /// Free is what Graph says, less the policy's reserve, less what our own requests took since.
-    pub fn new(catalog: &'a Catalog, reserved: &BTreeMap<String, u32>, in_flight: &BTreeMap<SkuId, u32>) -> Self {
+    pub fn new(
+        catalog: &'a Catalog,
+        reserved: &BTreeMap<String, u32>,
+        in_flight: &BTreeMap<SkuId, u32>,
+    ) -> Self {
         let left = catalog.iter().map(|sku| (sku.id, free(catalog, sku.id, reserved, in_flight))).collect();
         Self { catalog, left, needs: BTreeMap::new() }
     }
 
     /// A seat of the first candidate that has one. Remembers the need otherwise, for the first candidate.
-    pub fn take<'c>(&mut self, candidates: &'c [Candidate], act_by: Option<Timestamp>) -> Option<&'c Candidate> {
+    pub fn take<'c>(
+        &mut self,
+        candidates: &'c [Candidate],
+        act_by: Option<Timestamp>,
+    ) -> Option<&'c Candidate> {
         let found = candidates.iter().find(|candidate| self.take_if_free(candidate.sku));
         if found.is_none()
             && let Some(first) = candidates.first()

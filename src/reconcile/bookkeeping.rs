@@ -41,7 +41,8 @@ pub fn update(books: &mut Books<'_>, findings: &Findings, observed: &Observed) -
     if !observed.observation.is_complete() {
         return Ok(kept);
     }
-    let mut drifts: BTreeMap<UserId, &Drift> = findings.drifts.iter().map(|drift| (drift.user, drift)).collect();
+    let mut drifts: BTreeMap<UserId, &Drift> =
+        findings.drifts.iter().map(|drift| (drift.user, drift)).collect();
     let open: Vec<(UserId, LedgerEntry)> = books.store.open_ledger().collect::<Result<_, _>>()?;
     for (user, mut entry) in open {
         let before = entry.clone();
@@ -135,7 +136,13 @@ impl Books<'_> {
             }
         }
         let what = EventKind::Judged { verdict };
-        kept.events.push(RecentEvent { at: self.now, user: Some(user), upn: Some(upn.to_owned()), what, detail });
+        kept.events.push(RecentEvent {
+            at: self.now,
+            user: Some(user),
+            upn: Some(upn.to_owned()),
+            what,
+            detail,
+        });
         Ok(())
     }
 
@@ -178,9 +185,11 @@ impl Books<'_> {
     fn lost(&self, entry: &LedgerEntry, drift: &Drift, kept: &mut Kept) -> Result<(), store::Error> {
         let could_have_been_kept =
             drift.clock.deadline.is_some_and(|deadline| entry.first_seen + pace::DIRECTORY_SETTLE < deadline);
-        holds(InvariantId::Live2, entry.warned || !could_have_been_kept || drift.kind == DriftKind::Gone, || {
-            format!("{} was lost without a warning", drift.user)
-        });
+        holds(
+            InvariantId::Live2,
+            entry.warned || !could_have_been_kept || drift.kind == DriftKind::Gone,
+            || format!("{} was lost without a warning", drift.user),
+        );
         lock(self.journal).append(Entry::Lost { user: drift.user, warned: entry.warned }, self.now)?;
         self.metrics.lost(self.tenant, drift.cause, entry.warned);
         tracing::error!(user.id = %drift.user, cause = drift.cause.label(), warned = entry.warned, "a kept mailbox passed its limit");
@@ -202,11 +211,18 @@ impl Books<'_> {
         entry.resolved = Some(self.now);
         entry.sightings = 0;
         let is_ours = entry.pending.is_some() || entry.repaired.last() == Some(&self.now);
-        lock(self.journal).append(Entry::ClockStopped { user, reason: is_ours_text(is_ours).to_owned() }, self.now)?;
+        lock(self.journal)
+            .append(Entry::ClockStopped { user, reason: is_ours_text(is_ours).to_owned() }, self.now)?;
         if !is_ours {
             let upn = self.store.user(user)?.map(|known| known.user.upn);
             let detail = "the drift is gone without a request of ours".to_owned();
-            kept.events.push(RecentEvent { at: self.now, user: Some(user), upn, what: EventKind::HealedByOthers, detail });
+            kept.events.push(RecentEvent {
+                at: self.now,
+                user: Some(user),
+                upn,
+                what: EventKind::HealedByOthers,
+                detail,
+            });
         }
         Ok(())
     }
@@ -223,7 +239,8 @@ fn is_ours_text(is_ours: bool) -> &'static str {
 /// repeated, also when the state lost its last half second.
 pub fn adopt_open_intents(store: &TenantStore, journal: &Journal) -> Result<(), store::Error> {
     for intent in journal.open_intents() {
-        let mut entry = store.ledger(intent.user)?.unwrap_or_else(|| LedgerEntry::opened(intent.drift, intent.at));
+        let mut entry =
+            store.ledger(intent.user)?.unwrap_or_else(|| LedgerEntry::opened(intent.drift, intent.at));
         let is_known = entry.attempts.iter().any(|attempt| attempt.at == intent.at);
         if is_known && entry.pending.as_ref().is_none_or(|pending| pending.step_id == intent.step_id) {
             continue;
@@ -248,4 +265,3 @@ pub fn adopt_open_intents(store: &TenantStore, journal: &Journal) -> Result<(), 
     }
     Ok(())
 }
-

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diff::{Conflicts, Finding, diff, state_of};
+use crate::diff::{Finding, diff, state_of};
 use crate::model::{Drift, DriftKind, LedgerEntry, MailboxState, Reason, Timestamp, UserId, Waiting};
 use crate::observe::Observed;
 use crate::policy::Policy;
@@ -42,8 +42,8 @@ pub fn find(
 ) -> Result<Findings, store::Error> {
     let mut findings = Findings::default();
     store.for_each_user(|known| {
-        let finding = diff(policy, known, &observed.catalog, &observed.conflicts, now);
-        findings.add(finding, known, now);
+        let finding = diff(policy, &known, &observed.catalog, &observed.conflicts, now);
+        findings.add(finding, &known, now);
     })?;
     Ok(findings)
 }
@@ -89,9 +89,4 @@ fn left_alone(
         act_by: None,
         detail,
     }
-}
-
-/// Nothing to say about addresses: what `explain` uses outside a pass.
-pub fn no_conflicts() -> Conflicts {
-    Conflicts::default()
 }

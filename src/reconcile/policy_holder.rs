@@ -53,7 +53,10 @@ impl PolicyHolder {
             Err(faults) => {
                 let text = render(&faults, Format::Text);
                 if loaded.failed.as_deref() != Some(text.as_str()) {
-                    tracing::error!(faults = faults.len(), "the policy cannot be loaded, the last good one stands:\n{text}");
+                    tracing::error!(
+                        faults = faults.len(),
+                        "the policy cannot be loaded, the last good one stands:\n{text}"
+                    );
                 }
                 loaded.failed = Some(text);
             }

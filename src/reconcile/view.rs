@@ -10,8 +10,8 @@ use crate::observe::Observed;
 use crate::plan::pace;
 use crate::policy::Policy;
 use crate::report::status::{HoldView, NextMove, PolicyView, RiskRow, SeatRow, TenantView};
-use crate::store::records::{Cursor, Hold, Seats};
 use crate::store;
+use crate::store::records::{Cursor, Hold, Seats};
 
 use super::findings::Findings;
 use super::{PassReport, Reconciler, lock};
@@ -141,7 +141,8 @@ impl Reconciler {
 /// Repaired mailboxes whose proof is still open count as settling.
 fn states(findings: &Findings, ledger: &BTreeMap<UserId, LedgerEntry>) -> BTreeMap<MailboxState, u64> {
     let mut states = findings.tally.by_state.clone();
-    let unproved = ledger.values().filter(|entry| entry.resolved.is_some() && entry.pending.is_some()).count() as u64;
+    let unproved =
+        ledger.values().filter(|entry| entry.resolved.is_some() && entry.pending.is_some()).count() as u64;
     let healthy = states.entry(MailboxState::Healthy).or_default();
     let moved = unproved.min(*healthy);
     *healthy -= moved;
@@ -168,7 +169,10 @@ fn risk_row(drift: &Drift, entry: Option<&LedgerEntry>, next: NextMove, now: Tim
 fn seat_rows(catalog: &Catalog, policy: &Policy) -> Vec<SeatRow> {
     let reserved_for = |part_number: &str| {
         let reserved = &policy.limits.seats_reserved;
-        reserved.iter().find(|(name, _)| name.eq_ignore_ascii_case(part_number)).map_or(0, |(_, seats)| *seats)
+        reserved
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(part_number))
+            .map_or(0, |(_, seats)| *seats)
     };
     let carrying = catalog.iter().filter(|sku| sku.carries_mailbox());
     carrying

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Action, Ask, Cause, Certainty, DriftKind, MailboxState, Observation, OutcomeKind, Plan, Reason, SeatNeed, Span, TenantId,
-    Timestamp, UserId, Verdict,
+    Action, Ask, Cause, Certainty, DriftKind, MailboxState, Observation, OutcomeKind, Plan, Reason, SeatNeed,
+    Span, TenantId, Timestamp, UserId, Verdict, Waiting,
 };
 
 /// Everything a reader may want to know of one tenant without asking Graph or the store.
@@ -115,8 +115,15 @@ pub struct RiskRow {
 #[serde(tag = "next", rename_all = "snake_case")]
 pub enum NextMove {
     /// A step of the newest plan; `is_sent` when it was sent in this pass.
-    Step { action: Action, is_sent: bool },
-    Waiting { reason: Reason, until: Option<Timestamp>, detail: Option<String> },
+    Step {
+        action: Action,
+        is_sent: bool,
+    },
+    Waiting {
+        reason: Reason,
+        until: Option<Timestamp>,
+        detail: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -145,13 +152,22 @@ pub struct RecentEvent {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventKind {
     /// A request and what came of it.
-    Acted { action: Action, outcome: OutcomeKind },
-    Judged { verdict: Verdict },
+    Acted {
+        action: Action,
+        outcome: OutcomeKind,
+    },
+    Judged {
+        verdict: Verdict,
+    },
     /// A mailbox passed its limit.
-    Lost { warned: bool },
+    Lost {
+        warned: bool,
+    },
     /// A drift went away without a request of ours.
     HealedByOthers,
-    DriftSeen { drift: DriftKind },
+    DriftSeen {
+        drift: DriftKind,
+    },
 }
 
 impl TenantView {
@@ -166,5 +182,97 @@ impl TenantView {
     /// The soonest deadline that has not passed.
     pub fn earliest_deadline(&self) -> Option<Timestamp> {
         self.at_risk.iter().filter_map(|row| row.deadline).filter(|deadline| *deadline > self.at).min()
+    }
+    /// The rows in the order in which they need attention at `now`: deadlines ahead, soonest first; then those whose
+    /// deadline nobody knows; then those that no clock threatens; last those whose deadline has passed, newest first.
+    pub fn most_urgent(&self, now: Timestamp) -> Vec<&RiskRow> {
+        let mut rows: Vec<&RiskRow> = self.at_risk.iter().collect();
+        rows.sort_by_key(|row| {
+            let distance = row.deadline.map(|deadline| (deadline - now).as_millis().saturating_abs());
+            (row.rank(now), distance, row.upn.as_str(), row.user)
+        });
+        rows
+    }
+
+    /// The drifts of the newest plan that get no step, by reason.
+    pub fn waiting_by_reason(&self) -> BTreeMap<Reason, Vec<&Waiting>> {
+        let mut groups: BTreeMap<Reason, Vec<&Waiting>> = BTreeMap::new();
+        for waiting in &self.plan.waiting {
+            groups.entry(waiting.reason).or_default().push(waiting);
+        }
+        groups
+    }
+}
+
+/// How soon somebody should look at a mailbox at risk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// The deadline has passed.
+    Passed,
+    /// A day or less is left, or mailkeeper's own deadline has passed.
+    Critical,
+    /// A week or less is left.
+    Soon,
+    /// More than a week is left.
+    Later,
+    /// Nobody knows how much time is left.
+    Unknown,
+    /// No clock runs.
+    Resting,
+}
+
+impl RiskRow {
+    /// Until the deadline; negative once it has passed.
+    pub fn time_left(&self, now: Timestamp) -> Option<Span> {
+        self.deadline.map(|deadline| deadline - now)
+    }
+
+    pub fn urgency(&self, now: Timestamp) -> Urgency {
+        let Some(left) = self.time_left(now) else {
+            return match self.certainty {
+                Certainty::NotRunning => Urgency::Resting,
+                Certainty::Known | Certainty::Hinted | Certainty::Unknown => Urgency::Unknown,
+            };
+        };
+        if left <= Span::ZERO {
+            Urgency::Passed
+        } else if left <= Span::from_days(1) || self.act_by.is_some_and(|act_by| act_by <= now) {
+            Urgency::Critical
+        } else if left <= Span::from_days(7) {
+            Urgency::Soon
+        } else {
+            Urgency::Later
+        }
+    }
+
+    /// `3d 4h`, `2d ago`, `unknown`, `no clock`.
+    pub fn time_left_text(&self, now: Timestamp) -> String {
+        match (self.time_left(now), self.urgency(now)) {
+            (Some(left), Urgency::Passed) => format!("{} ago", Span::from_millis(-left.as_millis())),
+            (Some(left), _) => left.to_string(),
+            (None, Urgency::Resting) => "no clock".to_owned(),
+            (None, _) => "unknown".to_owned(),
+        }
+    }
+
+    fn rank(&self, now: Timestamp) -> u8 {
+        match self.urgency(now) {
+            Urgency::Critical | Urgency::Soon | Urgency::Later => 0,
+            Urgency::Unknown => 1,
+            Urgency::Resting => 2,
+            Urgency::Passed => 3,
+        }
+    }
+}
+
+impl RecentEvent {
+    /// True when a person should look at it: data is lost, or may be.
+    pub fn is_alarming(&self) -> bool {
+        match &self.what {
+            EventKind::Lost { .. } => true,
+            EventKind::Judged { verdict } => matches!(verdict, Verdict::NewEmptyMailbox | Verdict::Stuck),
+            EventKind::Acted { outcome, .. } => *outcome == OutcomeKind::Refused,
+            EventKind::HealedByOthers | EventKind::DriftSeen { .. } => false,
+        }
     }
 }

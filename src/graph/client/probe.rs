@@ -69,7 +69,8 @@ impl Client {
         &self,
         users: &[UserId],
     ) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
-        let probes = users.iter().map(|user| async move { (*user, self.probe(*user).await) });
+        // Owned ids: a borrowing closure here keeps the whole pass from being `Send`.
+        let probes = users.to_vec().into_iter().map(|user| async move { (user, self.probe(user).await) });
         stream::iter(probes).buffered(self.shared.probes_at_once).collect().await
     }
 
