@@ -21,6 +21,9 @@ use budget::Bucket;
 /// Most attempts at one read: the first and six repetitions, which with growing delays spans about half a minute.
 pub(super) const MAX_READ_ATTEMPTS: u32 = 7;
 
+/// Longest time that one read spends between its attempts: whatever a server asks for, a pass has to end.
+pub(super) const MAX_READ_WAIT: Duration = Duration::from_secs(300);
+
 /// Most attempts at one write. Only answers that say "not applied" are repeated, and the next pass comes anyway.
 pub(super) const MAX_WRITE_ATTEMPTS: u32 = 3;
 

@@ -94,7 +94,8 @@ impl Client {
             let arrived = match self.read(&request::batch(&parts), decode_batch).await {
                 Ok(arrived) => unambiguous(arrived),
                 Err(Error::Answer { answer, .. }) if answer.status != 401 => {
-                    tracing::info!(%answer, "batches are refused here, asking one by one from now on");
+                    let (status, code) = (answer.status, answer.code());
+                    tracing::info!(status, code, "batches are refused here, asking one by one from now on");
                     self.shared.has_batch.store(false, Ordering::Relaxed);
                     return None;
                 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::model::{GroupId, OutcomeKind, SkuId, UserId};
 
-use super::super::testing::{EPOCH_DATE, FakeGraph, broken, fault, html, ok, throttled};
+use super::super::testing::{Answer, EPOCH_DATE, FakeGraph, broken, fault, html, ok, throttled};
 use super::super::transport::{HttpRequest, HttpResponse, TransportError};
 use super::super::{DeltaItem, LinkFault, RestoreOptions};
 use super::*;
@@ -136,6 +136,16 @@ mod reads {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_server_that_asks_for_ever_longer_pauses_does_not_stop_a_pass() {
+        let (client, graph) = FakeGraph::new(|_, _| Ok(throttled("1000000000"))).client();
+        let started = tokio::time::Instant::now();
+        let error = client.subscribed_skus().await.expect_err("never");
+        assert!(matches!(error, Error::Unanswered { attempts: 2, .. }), "{error}");
+        assert!(started.elapsed() <= MAX_READ_WAIT, "{:?}", started.elapsed());
+        assert_eq!(graph.requests().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_cannot_change_is_not_asked_again() {
         for status in [400, 403, 404, 405, 501] {
             let (client, graph) = FakeGraph::new(move |_, _| Ok(fault(status, "Nope", "no"))).client();
@@ -172,7 +182,11 @@ mod reads {
         })
         .client();
         assert_eq!(client.users_count().await, Ok(893));
-        assert_eq!(graph.requests()[0].header("consistencylevel"), Some("eventual"));
+        let sent = &graph.requests()[0];
+        assert_eq!(
+            (sent.header("consistencylevel"), sent.header("accept")),
+            (Some("eventual"), Some("text/plain"))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,9 +206,7 @@ mod reads {
 mod writes {
     use super::*;
 
-    async fn assign(
-        answer: impl Fn(u32) -> super::super::super::testing::Answer + Send + Sync + 'static,
-    ) -> (WriteResult, usize) {
+    async fn assign(answer: impl Fn(u32) -> Answer + Send + Sync + 'static) -> (WriteResult, usize) {
         let (client, graph) = FakeGraph::new(move |_, call| answer(call)).client();
         let result = client.assign_license(USER, SKU, &BTreeSet::new()).await;
         (result, graph.requests().len())
@@ -202,7 +214,7 @@ mod writes {
 
     #[tokio::test(start_paused = true)]
     async fn an_uncertain_write_is_sent_once() {
-        let answers: [fn() -> super::super::super::testing::Answer; 9] = [
+        let answers: [fn() -> Answer; 9] = [
             || Err(broken()),
             || Err(TransportError::Timeout(std::time::Duration::from_secs(100))),
             || Err(TransportError::TooLarge { limit_bytes: 1 }),
@@ -238,6 +250,13 @@ mod writes {
         let (result, sent) = assign(|_| Ok(throttled("120"))).await;
         assert_eq!((result.kind, sent), (OutcomeKind::Deferred, 1));
         assert_eq!(result.retry_after, Some(std::time::Duration::from_secs(120)));
+
+        // 401 says that nothing was done: once more with another token, then it waits for the next pass.
+        let (result, sent) = assign(|_| Ok(fault(401, "InvalidAuthenticationToken", "no"))).await;
+        assert_eq!(
+            (result.kind, result.refusal, sent),
+            (OutcomeKind::Deferred, Some(Refusal::TokenRefused), 2)
+        );
 
         let busy = || fault(503, "ServiceUnavailable", "busy").with_header("retry-after", "5");
         let (result, sent) = assign(move |_| Ok(busy())).await;
