@@ -5,6 +5,7 @@
 pub mod metrics;
 pub mod status;
 pub mod table;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;

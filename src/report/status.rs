@@ -245,10 +245,10 @@ impl RiskRow {
         }
     }
 
-    /// `3d 4h`, `passed 2d ago`, `unknown`, `no clock`.
+    /// `3d 4h`, `2d ago`, `unknown`, `no clock`.
     pub fn time_left_text(&self, now: Timestamp) -> String {
         match (self.time_left(now), self.urgency(now)) {
-            (Some(left), Urgency::Passed) => format!("passed {} ago", Span::from_millis(-left.as_millis())),
+            (Some(left), Urgency::Passed) => format!("{} ago", Span::from_millis(-left.as_millis())),
             (Some(left), _) => left.to_string(),
             (None, Urgency::Resting) => "no clock".to_owned(),
             (None, _) => "unknown".to_owned(),
@@ -261,6 +261,18 @@ impl RiskRow {
             Urgency::Unknown => 1,
             Urgency::Resting => 2,
             Urgency::Passed => 3,
+        }
+    }
+}
+
+impl RecentEvent {
+    /// True when a person should look at it: data is lost, or may be.
+    pub fn is_alarming(&self) -> bool {
+        match &self.what {
+            EventKind::Lost { .. } => true,
+            EventKind::Judged { verdict } => matches!(verdict, Verdict::NewEmptyMailbox | Verdict::Stuck),
+            EventKind::Acted { outcome, .. } => *outcome == OutcomeKind::Refused,
+            EventKind::HealedByOthers | EventKind::DriftSeen { .. } => false,
         }
     }
 }

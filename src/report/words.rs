@@ -1,0 +1,190 @@
+//! How documents read to people: short phrases for tables and the status page. No layout, no markup, no colour.
+
+use super::status::{EventKind, NextMove, RecentEvent};
+use crate::model::{Action, Reason, Span, Timestamp, Verdict};
+
+/// A label of ours as words: `license_removed` becomes `license removed`.
+pub fn plain(label: &str) -> String {
+    label.replace('_', " ")
+}
+
+/// Text that others wrote, fit for one line: control characters and those that turn the reading direction become
+/// `\u{FFFD}`.
+pub fn one_line(text: &str) -> String {
+    let is_hidden = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|char| if is_hidden(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
+/// `4,127`.
+pub fn count(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "-" } else { "" });
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// [`count`] of an unsigned number.
+pub fn count_of(number: u64) -> String {
+    count(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// `1 mailbox`, `4,127 mailboxes`; `plural` is the whole word.
+pub fn how_many(number: u64, singular: &str, plural: &str) -> String {
+    format!("{} {}", count_of(number), if number == 1 { singular } else { plural })
+}
+
+/// `4m ago`, `in 2h`, `now`.
+pub fn distance(at: Timestamp, now: Timestamp) -> String {
+    let span = at - now;
+    let absolute = Span::from_millis(span.as_millis().saturating_abs());
+    if absolute < Span::from_secs(1) {
+        "now".to_owned()
+    } else if span.is_negative() {
+        format!("{absolute} ago")
+    } else {
+        format!("in {absolute}")
+    }
+}
+
+/// What a request does, in the imperative.
+pub fn action(action: &Action) -> String {
+    match action {
+        Action::AssignLicense { part_number, takes_seat: true, .. } => {
+            format!("assign {}", one_line(part_number))
+        }
+        Action::AssignLicense { part_number, takes_seat: false, .. } => {
+            format!("switch Exchange on in {}", one_line(part_number))
+        }
+        Action::AddToGroup { group } => format!("add to group {group}"),
+        Action::SetUsageLocation { location } => format!("set usage location {}", one_line(location)),
+        Action::Restore => "restore the account".to_owned(),
+    }
+}
+
+/// What happens next, in a few words.
+pub fn next(next: &NextMove, now: Timestamp) -> String {
+    match next {
+        NextMove::Step { action: step, is_sent: true } => format!("{}: sent, to be verified", action(step)),
+        NextMove::Step { action: step, is_sent: false } => action(step),
+        NextMove::Waiting { reason, until: Some(until), .. } if *until > now => {
+            format!("{}, due {}", waiting(*reason), distance(*until, now))
+        }
+        NextMove::Waiting { reason, .. } => waiting(*reason).to_owned(),
+    }
+}
+
+/// A reason as what happens next: what it waits for, or who must move.
+fn waiting(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Offboarded => "nothing: off-boarded",
+        Reason::Protected => "nothing: protected",
+        Reason::NoRule => "nothing: no rule names it",
+        Reason::Undetermined => "waits for facts that cannot be read",
+        Reason::ReportOnly => "a person decides: report only",
+        Reason::AccountDisabled => "nothing: account disabled",
+        Reason::SyncedDeleted => "repair on premises",
+        Reason::NeverHadMailbox => "nothing: never had a mailbox",
+        Reason::Expired => "too late",
+        Reason::DeadlineUnknown => "a person decides: deadline unknown",
+        Reason::Gone => "only a backup helps",
+        Reason::OnHold => "nothing: a litigation or retention hold keeps it",
+        Reason::SubscriptionLapsed => "renew the subscription",
+        Reason::Duplicate => "a person decides: address exists twice",
+        Reason::NoUsageLocation => "needs a usage location",
+        Reason::NoUsableSku => "needs a licence with a mailbox in its rule",
+        Reason::GroupLicenseError => "repair the licensing group",
+        Reason::Confirming => "waits for a second observation",
+        Reason::Settling => "settles",
+        Reason::AwaitingEffect => "waits for the effect to show",
+        Reason::BackingOff => "tries again",
+        Reason::Flapping => "a person decides: undone by others",
+        Reason::NoSeat => "waits for a seat",
+        Reason::LimitPerPass => "waits for the next pass",
+        Reason::LimitPerDay => "waits for the next day",
+        Reason::MassEvent => "waits for approval: many at once",
+        Reason::Ask => "waits for approval",
+        Reason::Denied => "nothing: a person said no",
+        Reason::ObserveMode => "nothing: observe mode",
+        Reason::Held => "waits for mailkeeper to be resumed",
+        Reason::ObservationRejected => "waits for a believable observation",
+        Reason::PolicyFailed => "waits for a policy that loads",
+        Reason::StateUnhealthy => "waits for a writable state",
+    }
+}
+
+/// Why, for a tooltip or a second line: the reason's sentence and what is particular about the case.
+pub fn why(next: &NextMove) -> Option<String> {
+    match next {
+        NextMove::Step { .. } => None,
+        NextMove::Waiting { reason, detail: None, .. } => Some(reason.sentence().to_owned()),
+        NextMove::Waiting { reason, detail: Some(detail), .. } => {
+            Some(format!("{}; {}", reason.sentence(), one_line(detail)))
+        }
+    }
+}
+
+/// What was done or found, without the mailbox.
+pub fn event(event: &RecentEvent) -> String {
+    match &event.what {
+        EventKind::Acted { action: done, outcome } => format!("{}: {}", action(done), plain(outcome.label())),
+        EventKind::Judged { verdict: Verdict::Verified } => {
+            "recovered, and it is the same mailbox".to_owned()
+        }
+        EventKind::Judged { verdict: Verdict::Unverified } => {
+            "recovered; nothing was recorded to compare it with".to_owned()
+        }
+        EventKind::Judged { verdict: Verdict::NewEmptyMailbox } => {
+            "another, empty mailbox answers: data loss".to_owned()
+        }
+        EventKind::Judged { verdict: Verdict::Stuck } => "not reachable a day after the repair".to_owned(),
+        EventKind::Lost { warned: true } => "passed the limit".to_owned(),
+        EventKind::Lost { warned: false } => "passed the limit without having been reported".to_owned(),
+        EventKind::HealedByOthers => "repaired by somebody else".to_owned(),
+        EventKind::DriftSeen { drift } => format!("first seen {}", plain(drift.label())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{NOW, assign};
+
+    #[test]
+    fn numbers_and_distances_read_like_a_person_writes_them() {
+        for (number, text) in [(0, "0"), (999, "999"), (4_127, "4,127"), (-1_234_567, "-1,234,567")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!(how_many(1, "mailbox", "mailboxes"), "1 mailbox");
+        assert_eq!(distance(NOW - Span::from_minutes(4), NOW), "4m ago");
+        assert_eq!(distance(NOW + Span::from_hours(26), NOW), "in 1d 2h");
+        assert_eq!(distance(NOW, NOW), "now");
+    }
+
+    #[test]
+    fn what_happens_next_is_short() {
+        let waiting = |until| NextMove::Waiting { reason: Reason::Settling, until, detail: None };
+        assert_eq!(next(&waiting(Some(NOW + Span::from_minutes(95))), NOW), "settles, due in 1h 35m");
+        assert_eq!(next(&waiting(Some(NOW)), NOW), "settles");
+        assert_eq!(
+            next(&NextMove::Step { action: assign(), is_sent: true }, NOW),
+            "assign SPE_E3: sent, to be verified"
+        );
+        assert_eq!(
+            next(&NextMove::Step { action: Action::Restore, is_sent: false }, NOW),
+            "restore the account"
+        );
+    }
+
+    #[test]
+    fn hidden_characters_are_shown() {
+        assert_eq!(one_line("a\n\u{1b}[31m\u{202e}b"), "a\u{fffd}\u{fffd}[31m\u{fffd}b");
+    }
+}
