@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use super::{foreign, percent};
 use crate::invariant::{self, InvariantId};
 use crate::model::{Ask, Reason, SeatNeed, Timestamp};
 use crate::report::TenantView;
@@ -21,10 +22,13 @@ pub(super) fn asks(asks: &[Ask], now: Timestamp) -> Markup {
             ul.list.asks {
                 @for ask in asks.iter().take(SHOWN) {
                     li {
-                        p.break { bdi { (words::one_line(&ask.question)) } }
+                        p.break { (foreign(&ask.question)) }
                         p.small.muted {
-                            "asked " (words::distance(ask.opened, now)) ", for " (words::how_many(ask.users.len() as u64, "mailbox", "mailboxes"))
-                            @if let Some(act_by) = ask.act_by { ", act by " (act_by.human()) " (" (words::distance(act_by, now)) ")" }
+                            "asked " (words::distance(ask.opened, now)) ", for "
+                            (words::how_many(ask.users.len() as u64, "mailbox", "mailboxes"))
+                            @if let Some(act_by) = ask.act_by {
+                                ", act by " (act_by.human()) " (" (words::distance(act_by, now)) ")"
+                            }
                         }
                         p.small { code { "mailkeeper approve " (words::one_line(&ask.id)) } }
                     }
@@ -58,7 +62,7 @@ fn seat_row(seat: &SeatRow, need: Option<&SeatNeed>, now: Timestamp) -> Markup {
     let reserve = (f64::from(seat.reserved) / total.max(1) as f64 * 100.0).min(100.0 - used);
     let is_full = seat.free <= i64::from(seat.reserved);
     html! {
-        span.break { bdi { (words::one_line(&seat.part_number)) } }
+        span.break { (foreign(&seat.part_number)) }
         span.muted.small {
             @if seat.free < 0 { (words::count(seat.free.saturating_neg())) " more assigned than bought" }
             @else { (words::count(seat.free)) " free of " (words::count(total)) }
@@ -66,8 +70,8 @@ fn seat_row(seat: &SeatRow, need: Option<&SeatNeed>, now: Timestamp) -> Markup {
         }
         svg role="img" aria-label=(format!("{used:.0} % in use")) {
             rect.track width="100%" height="100%" rx="4" {}
-            rect.used.full[is_full] width=(format!("{used:.2}%")) height="100%" rx="4" {}
-            rect.zone-lines x=(format!("{:.2}%", 100.0 - reserve)) width=(format!("{reserve:.2}%")) height="100%" {}
+            rect.used.full[is_full] width=(percent(used)) height="100%" rx="4" {}
+            rect.zone-lines x=(percent(100.0 - reserve)) width=(percent(reserve)) height="100%" {}
         }
         @if let Some(need) = need {
             b.small {
@@ -91,7 +95,7 @@ pub(super) fn waiting(view: &TenantView) -> Markup {
     let total = left_alone.iter().map(|(_, count)| count).sum();
     html! {
         section.card {
-            h3 { "Why nothing is done" span { "drifts without a step, by reason" } }
+            h3 { "What waits, and why" span { "drifts without a step" } }
             @if groups.is_empty() { p.muted { "No drift is waiting." } }
             (reasons(&groups))
             @if total > 0 {
@@ -158,8 +162,8 @@ fn event_row(event: &RecentEvent, now: Timestamp) -> Markup {
         span.muted title=(event.at.human()) { (words::distance(event.at, now)) }
         div {
             span.urgent[event.is_alarming()] { (words::event(event)) }
-            @if let Some(upn) = &event.upn { p.small.break { bdi { (words::one_line(upn)) } } }
-            @if !event.detail.is_empty() { p.small.muted.break { bdi { (words::one_line(&event.detail)) } } }
+            @if let Some(upn) = &event.upn { p.small.break { (foreign(upn)) } }
+            @if !event.detail.is_empty() { p.small.muted.break { (foreign(&event.detail)) } }
         }
     }
 }
@@ -171,14 +175,17 @@ pub(super) fn promises() -> Markup {
     html! {
         details open[total > 0] {
             summary {
-                @if total == 0 { "All " (InvariantId::ALL.len()) " promises kept since the start of the process" }
-                @else { span.urgent { (words::how_many(total, "broken promise", "broken promises")) " since the start of the process" } }
+                @if total == 0 { "All " (InvariantId::ALL.len()) " promises kept" }
+                @else { span.urgent { (words::how_many(total, "broken promise", "broken promises")) } }
+                " since the start of the process"
             }
             ul.list {
                 @for id in InvariantId::ALL {
                     li {
                         b { (id.label()) } " " (id.sentence())
-                        @if broken(id) > 0 { " " span.urgent { "broken " (words::how_many(broken(id), "time", "times")) } }
+                        @if broken(id) > 0 {
+                            " " span.urgent { "broken " (words::how_many(broken(id), "time", "times")) }
+                        }
                     }
                 }
             }
