@@ -83,7 +83,7 @@ pub struct OpenIntent {
     pub action: Action,
     pub drift: DriftKind,
 }
-pub struct Journal;
+#[derive(Default)] pub struct Journal { n: u64 }
 pub struct Recovery {
     pub torn: Option<String>,
 }
@@ -95,7 +95,7 @@ impl FileLog {
 }
 impl Journal {
     pub fn open(_: Box<FileLog>, _: TenantId) -> Result<(Self, Recovery), super::Error> {
-        Ok((Self, Recovery { torn: None }))
+        Ok((Self::default(), Recovery { torn: None }))
     }
     pub fn append(&mut self, _: Entry, _: Timestamp) -> Result<u64, super::Error> {
         Ok(0)
