@@ -105,14 +105,18 @@ pub struct Faults<'s> {
     source: &'s Source,
     list: Vec<Fault>,
     hidden: Vec<String>,
+    left_out: usize,
 }
 
 /// Longest value shown in a fault, in characters: long enough for an id or an address, short enough for one line.
 const LONGEST_VALUE: usize = 80;
 
+/// Faults of one file that are shown. Nobody reads more, and a file that is wrong throughout must not cost minutes.
+const MOST_FAULTS: usize = 200;
+
 impl<'s> Faults<'s> {
     pub fn new(source: &'s Source) -> Self {
-        Self { source, list: Vec::new(), hidden: Vec::new() }
+        Self { source, list: Vec::new(), hidden: Vec::new(), left_out: 0 }
     }
 
     pub fn error(&mut self, place: Place, path: &str, value: &str, complaint: Complaint) {
@@ -159,10 +163,18 @@ impl<'s> Faults<'s> {
         }
         self.list.sort_by_key(|fault| (fault.line, fault.column, fault.severity));
         self.list.dedup();
+        if self.left_out > 0 {
+            let message = format!("{} more faults are not shown", self.left_out);
+            self.list.push(Fault::of_file(&self.source.name, message, "repair these first"));
+        }
         self.list
     }
 
     fn add(&mut self, severity: Severity, place: Place, path: &str, value: &str, complaint: Complaint) {
+        if self.list.len() >= MOST_FAULTS {
+            self.left_out += 1;
+            return;
+        }
         let excerpt = (place.line as usize)
             .checked_sub(1)
             .and_then(|index| self.source.text.lines().nth(index))

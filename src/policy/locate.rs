@@ -4,6 +4,8 @@
 //! The only file that names the parser with positions. What the values mean is read elsewhere, by another parser; both
 //! must agree before a file counts.
 
+use std::collections::BTreeMap;
+
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::fault::{Complaint, Faults, Place, Source};
@@ -215,6 +217,7 @@ impl<'s> Builder<'_, 's, '_> {
 
     fn map(&mut self, depth: usize, path: &str) -> Result<Content, Stop> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -225,13 +228,13 @@ impl<'s> Builder<'_, 's, '_> {
             let child = joined(path, &text);
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1, &child)?;
-            if self.accepts_key(&key, &entries, &child) {
+            if self.accepts_key(&key, &mut seen, &child) {
                 entries.push((Key { text, place: key.place }, value));
             }
         }
     }
 
-    fn accepts_key(&mut self, key: &Node, entries: &[(Key, Node)], path: &str) -> bool {
+    fn accepts_key(&mut self, key: &Node, seen: &mut BTreeMap<String, u32>, path: &str) -> bool {
         let Content::Scalar { text, .. } = &key.content else {
             let complaint = Complaint::new("a list or map as a key", "write a word, a colon and a value");
             self.faults.error(key.place, path, "", complaint);
@@ -243,10 +246,10 @@ impl<'s> Builder<'_, 's, '_> {
             self.faults.error(key.place, path, text, complaint);
             return false;
         }
-        if let Some((first, _)) = entries.iter().find(|(first, _)| first.text == *text) {
+        if let Some(line) = seen.insert(text.clone(), key.place.line) {
             let complaint = Complaint::new(
                 format!("`{text}` is written twice"),
-                format!("it stands in line {} already; only one can be meant", first.place.line),
+                format!("it stands in line {line} already; only one can be meant"),
             );
             self.faults.error(key.place, path, text, complaint);
             return false;
@@ -260,9 +263,15 @@ impl<'s> Builder<'_, 's, '_> {
             self.faults.error(place(span), path, "", complaint);
         }
         if let Some(tag) = tag {
-            let complaint =
-                Complaint::new(format!("a tag `{}`: none is needed", tag.original()), "remove it");
-            self.faults.error(place(span), path, "", complaint);
+            let start = span.tag_start().unwrap_or(span.start);
+            let written = tag.original();
+            let at = Place {
+                line: number(start.line()),
+                column: number(start.col() + 1),
+                width: number(written.chars().count()),
+            };
+            let complaint = Complaint::new(format!("a tag `{written}`: none is needed"), "remove it");
+            self.faults.error(at, path, "", complaint);
         }
     }
 }
