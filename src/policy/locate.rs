@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::fault::{Complaint, Faults, Place, Source};
+use super::scalar;
 
 /// A policy or settings file longer than this is refused unread: 100,000 ids fit, and no hand writes more.
 pub const LONGEST_FILE: usize = 1024 * 1024;
@@ -81,7 +82,7 @@ impl Node {
 
 /// Reads the one document in `source`. `None` when there is nothing to go on with; the reason is among the faults.
 pub fn locate(source: &Source, faults: &mut Faults<'_>) -> Option<Node> {
-    if report_tabs(source, faults) {
+    if report_signs(source, faults) {
         return None;
     }
     let mut builder = Builder { parser: Parser::new_from_str(&source.text), faults };
@@ -102,14 +103,27 @@ fn is_nothing(node: &Node) -> bool {
     matches!(&node.content, Content::Scalar { text, is_plain: true } if is_null(text))
 }
 
-/// YAML forbids tabs as indentation, and parsers say it in ways that nobody understands.
-fn report_tabs(source: &Source, faults: &mut Faults<'_>) -> bool {
-    for (index, line) in source.text.lines().enumerate() {
-        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        let is_blank = indent == line.len() || line[indent..].starts_with('#');
-        if let Some(tab) = line[..indent].find('\t').filter(|_| !is_blank) {
-            let place = Place { line: number(index + 1), column: number(tab + 1), width: 1 };
-            faults.error(place, "", "", Complaint::new("a tab in the indentation", "indent with spaces"));
+/// Signs that a reviewer does not see or a parser reads in its own way. True when there are any.
+fn report_signs(source: &Source, faults: &mut Faults<'_>) -> bool {
+    // Not `lines()`: it would take a carriage return before a line break away.
+    for (index, line) in source.text.split('\n').enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let is_indentation =
+            |column: usize| line.chars().take(column).all(|sign| sign == ' ' || sign == '\t');
+        let is_comment = line.trim_start().starts_with('#');
+        for (column, sign) in line.chars().enumerate() {
+            let complaint = match sign {
+                '\t' if !is_comment && is_indentation(column) && !line.trim().is_empty() => {
+                    Complaint::new("a tab in the indentation", "indent with spaces")
+                }
+                sign if scalar::is_hidden(sign) => Complaint::new(
+                    format!("an invisible sign, U+{:04X}", u32::from(sign)),
+                    "remove it: what is reviewed must be what is read",
+                ),
+                _ => continue,
+            };
+            let place = Place { line: number(index + 1), column: number(column + 1), width: 1 };
+            faults.error(place, "", "", complaint);
         }
     }
     faults.has_errors()

@@ -93,7 +93,7 @@ impl Walk<'_, '_> {
         }
         if let Shape::Refused { message, hint, is_secret } = shape {
             if *is_secret {
-                self.faults.hide(node.written());
+                self.faults.hide(node.place, node.written());
             }
             return self.refuse(node, path, Complaint::new(*message, *hint));
         }
@@ -133,7 +133,7 @@ impl Walk<'_, '_> {
             }),
             Shape::Discreet(check) => {
                 if check(node.written()).is_err() {
-                    self.faults.hide(node.written());
+                    self.faults.hide(node.place, node.written());
                 }
                 self.scalar(node, shape, path, |text, _| check(text).map(|()| Value::from(text)))
             }
@@ -192,7 +192,7 @@ impl Walk<'_, '_> {
 
     fn unknown_key(&mut self, key: &Key, value: &Node, fields: &'static [Field], path: &str) {
         if sounds_secret(&key.text) {
-            self.faults.hide(value.written());
+            self.faults.hide(value.place, value.written());
         }
         let meant = fields.iter().find(|field| {
             field.also_written.contains(&key.text.as_str()) || field.name.eq_ignore_ascii_case(&key.text)

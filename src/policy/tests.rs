@@ -118,6 +118,65 @@ fn defaults_are_the_careful_ones() {
     assert_eq!(policy.unanswered_asks, Unanswered::Report);
 }
 
+/// The only policy with a rule of this match.
+fn with_match(written: &str) -> Policy {
+    let text = format!("version: 1\nkeep:\n  - name: rule\n    match: {written}\n");
+    Policy::parse("policy.yaml", &text).unwrap_or_else(|faults| panic!("{}", render(&faults, Format::Text)))
+}
+
+#[test]
+fn only_a_rule_that_accepts_false_may_license_a_disabled_account() {
+    for (written, is_accepted) in [
+        ("{ domain: contoso.com }", false),
+        ("{ account_enabled: true }", false),
+        ("{ account_enabled: false }", true),
+        ("{ account_enabled: [true, false] }", true),
+        ("{ not: { account_enabled: true } }", true),
+        ("{ not: { account_enabled: false } }", false),
+        ("{ any: [{ domain: contoso.com }, { account_enabled: false }] }", true),
+    ] {
+        assert_eq!(with_match(written).keep[0].names_account_enabled(), is_accepted, "{written}");
+    }
+}
+
+#[test]
+fn exchange_is_asked_only_where_a_kind_is_named() {
+    assert!(!with_match("{ domain: contoso.com }").needs_mailbox_kind());
+    assert!(with_match("{ not: { any: [{ mailbox: shared }] } }").needs_mailbox_kind());
+}
+
+#[test]
+fn groups_are_found_wherever_they_stand() {
+    let (a, b) = ("8a2f5d5c-6f0b-4f0e-8a53-5d1b6d5f2c10", "0c0f0a52-3f0e-4d3b-9b8a-0f5e1f3f7a77");
+    let policy = with_match(&format!(
+        "{{ domain: contoso.com, not: {{ any: [{{ group: {a} }}, {{ group: [{b}] }}] }} }}"
+    ));
+    let expected = BTreeSet::from([a, b].map(|id| id.parse::<GroupId>().expect("an id")));
+    assert_eq!(policy.groups(), expected);
+}
+
+/// Texts of a megabyte that could cost minutes: many faults, many keys, many rules, deep nesting.
+#[test]
+fn hostile_texts_end_in_few_faults() {
+    let rule = |number: usize| format!("  - {{ name: r{number}, match: {{ department: d{number} }} }}\n");
+    let rules: String = (0..20_000).map(rule).collect();
+    let keys: String = (0..60_000).map(|number| format!("k{number}: 1\n")).collect();
+    let ids: String = (0..80_000).map(|number| format!("- x{number}\n")).collect();
+    let texts = [
+        format!("version: 1\nkeep:\n{rules}"),
+        keys,
+        format!("version: 1\noffboarded:\n{ids}"),
+        "[".repeat(400_000),
+        format!("version: 1\nkeep: {}", "{ a: ".repeat(150_000)),
+        "a: b\n".repeat(150_000),
+    ];
+    for text in texts {
+        assert!(text.len() <= locate::LONGEST_FILE, "{}", text.len());
+        let faults = Policy::parse("hostile.yaml", &text).expect_err("hostile");
+        assert!(faults.len() <= 202, "{}", faults.len());
+    }
+}
+
 #[test]
 fn the_digest_follows_the_content_and_the_names() {
     let folder = tempfile::tempdir().expect("a directory");

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::policy::{Format, render};
 
@@ -196,13 +198,16 @@ fn a_secret_in_the_file_is_refused_and_never_shown() {
         format!("{CLIENT}, client_secret: {secret}"),
         format!("client_id: broken, secret: \"{secret}\""),
         format!("{CLIENT}, clientSecret: {secret}"),
+        format!("{CLIENT}, client_secret: {secret} ]"),
+        format!("{CLIENT}, client_secret: {secret}, client_secret: {secret}"),
+        format!("{CLIENT}, client_secret: \"\\x68unter2-Q8~xyz\""),
         format!("{CLIENT}, client_secret_env: \"{secret}\""),
     ];
     for auth in auths {
         let faults = parsed(&with("", &auth)).expect_err("a secret");
         for format in [Format::Text, Format::Json, Format::Github] {
             let text = render(&faults, format);
-            assert!(!text.contains(secret), "{text}");
+            assert!(!text.contains(&secret[1..]), "{text}");
         }
     }
     let faults = parsed(&with("", &format!("{CLIENT}, client_secret: {secret}"))).expect_err("a secret");
@@ -237,6 +242,23 @@ fn listening_to_others_is_a_warning_and_off_is_possible() {
     let open = good(&with("http: { listen: \"0.0.0.0:9464\" }", "managed_identity: system"));
     assert_eq!(open.warnings[0].message, "0.0.0.0:9464 can be reached from other machines");
     assert_eq!(good(&with("http: { listen: off }", "managed_identity: system")).http.listen, None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damaged_settings_never_panic(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<char>()), 1..8)) {
+        let mut text: Vec<char> = include_str!("../../config/mailkeeper.yaml").chars().collect();
+        for (at, sign) in edits {
+            let at = at.index(text.len());
+            text[at] = sign;
+        }
+        let text: String = text.into_iter().collect();
+        if let Err(faults) = parsed(&text) {
+            prop_assert!(faults.iter().any(Fault::is_error));
+        }
+    }
 }
 
 #[test]
