@@ -118,6 +118,13 @@ fn defaults_are_the_careful_ones() {
     assert_eq!(policy.unanswered_asks, Unanswered::Report);
 }
 
+#[test]
+fn a_low_limit_per_day_lowers_the_limit_per_pass() {
+    let text = "version: 1\nlimits: { per_day: 7 }\nkeep:\n  - name: a\n    match: { domain: d }\n";
+    let limits = Policy::parse("policy.yaml", text).expect("good").limits;
+    assert_eq!((limits.per_pass, limits.per_day), (7, 7));
+}
+
 /// The only policy with a rule of this match.
 fn with_match(written: &str) -> Policy {
     let text = format!("version: 1\nkeep:\n  - name: rule\n    match: {written}\n");
