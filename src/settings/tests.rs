@@ -198,6 +198,7 @@ fn a_secret_in_the_file_is_refused_and_never_shown() {
         format!("{CLIENT}, client_secret: {secret}"),
         format!("client_id: broken, secret: \"{secret}\""),
         format!("{CLIENT}, clientSecret: {secret}"),
+        format!("client_id: broken, api_key: {secret}"),
         format!("{CLIENT}, client_secret: {secret} ]"),
         format!("{CLIENT}, client_secret: {secret}, client_secret: {secret}"),
         format!("{CLIENT}, client_secret: \"\\x68unter2-Q8~xyz\""),
@@ -235,6 +236,22 @@ fn plain_http_is_for_loopback() {
     ] {
         assert!(url(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn other_endpoints_are_read_one_by_one() {
+    let endpoints = |written: &str| {
+        let text = with("", "managed_identity: system")
+            .replace("policy: policy.yaml", &format!("policy: p, endpoints: {written}"));
+        good(&text).tenants.remove(0).endpoints.expect("written")
+    };
+    let both = endpoints(
+        "{ graph: \"https://graph.microsoft.com/v1.0\", login: \"https://login.microsoftonline.com\" }",
+    );
+    assert_eq!(both.graph.map(String::from).as_deref(), Some("https://graph.microsoft.com/v1.0"));
+    assert_eq!(both.login.map(String::from).as_deref(), Some("https://login.microsoftonline.com/"));
+    let one = endpoints("{ graph: \"http://127.0.0.1:9/v1.0\" }");
+    assert!(one.graph.is_some() && one.login.is_none());
 }
 
 #[test]
