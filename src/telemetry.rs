@@ -91,7 +91,7 @@ fn open(sink: Sink) -> (Sink, Box<dyn Layer<Registry> + Send + Sync>) {
             Ok(layer) => (sink, layer.boxed()),
             Err(_) => open(Sink::Json),
         },
-        Sink::Json => (sink, stderr().json().flatten_event(true).boxed()),
+        Sink::Json => (sink, stderr().json().flatten_event(true).with_current_span(false).boxed()),
         Sink::Text { has_colour } => (sink, stderr().with_ansi(has_colour).with_target(false).boxed()),
     }
 }
