@@ -1,0 +1,139 @@
+//! The bytes of each kind of record, pinned: a change here is a change of every installed state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{
+    Action, Attempt, Catalog, DriftKind, GroupId, KnownUser, LedgerEntry, MailboxState, Observation,
+    ObservationKind, OutcomeKind, Pending, Plan, Reason, Sighting, Timestamp,
+};
+use crate::store::Error;
+use crate::store::records::{Answer, Approvals, Cursor, Hold, LastPass, Seats, Tally};
+use crate::store::samples::{full, id, known, user};
+
+const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
+
+fn check<T: Record + PartialEq + std::fmt::Debug>(record: &T, name: &str) {
+    let bytes = encode(b"key", record).expect("encodes");
+    let shown = match T::ENCODING {
+        Encoding::Json => format!("{:02x} {}", bytes[0], String::from_utf8_lossy(&bytes[1..])),
+        Encoding::Postcard => hex_lines(&bytes),
+    };
+    insta::assert_snapshot!(name, shown);
+    assert_eq!(&decode::<T>(b"key", &bytes).expect("decodes"), record);
+    for end in 0..bytes.len() {
+        assert!(matches!(decode::<T>(b"key", &bytes[..end]), Err(Error::Corrupt { .. })), "cut at {end}");
+    }
+    let longer = [&bytes[..], b"!"].concat();
+    assert!(matches!(decode::<T>(b"key", &longer), Err(Error::Corrupt { .. })), "one byte too many");
+    let newer = [&[T::VERSION + 1], &bytes[1..]].concat();
+    let Err(Error::Corrupt { reason, .. }) = decode::<T>(b"key", &newer) else { panic!("a newer format") };
+    assert!(reason.contains("format 2 is not known"), "{reason}");
+}
+
+fn hex_lines(bytes: &[u8]) -> String {
+    let hex = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    bytes.chunks(32).map(hex).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn known_users() {
+    check(&vec![known(1, 0)], "known_users");
+    check(&vec![full(0x0102_0304)], "known_users_full");
+}
+
+#[test]
+fn sightings() {
+    let deleted = Sighting::Deleted { user: user(2, 0), since: AT };
+    check(&vec![Sighting::Live(user(1, 0)), deleted, Sighting::Purged(id(3))], "sightings");
+}
+
+#[test]
+fn ledger() {
+    let mut entry = LedgerEntry::opened(DriftKind::Deleted, AT);
+    entry.attempts = vec![Attempt {
+        at: AT,
+        action: Action::Restore,
+        outcome: Some(OutcomeKind::Accepted),
+        detail: "204".into(),
+    }];
+    entry.pending = Some(Pending {
+        step_id: "s1".into(),
+        action: Action::AddToGroup { group: GroupId::from_u128(1) },
+        sent: AT,
+        expected_mailbox: None,
+    });
+    check(&entry, "ledger");
+}
+
+#[test]
+fn cursor() {
+    let cursor = Cursor {
+        last_complete: Some(AT),
+        live_users: 7,
+        deleted_users: 1,
+        delta_link: Some("https://graph.microsoft.com/v1.0/users/delta?$deltatoken=x".into()),
+        policy_digest: Some("abc".into()),
+        groups_read: BTreeSet::from([GroupId::from_u128(1)]),
+    };
+    check(&cursor, "cursor");
+}
+
+#[test]
+fn hold_approvals_and_tally() {
+    check(&Hold { since: AT, until: None, reason: Some("audit".into()), by: "uid 1000".into() }, "hold");
+    let answer = Answer { granted: true, at: AT, by: "uid 0".into(), digest: "d".into() };
+    check(&Approvals(BTreeMap::from([("ask-1".into(), answer)])), "approvals");
+    let tally = Tally {
+        kept: 2,
+        by_state: BTreeMap::from([(MailboxState::Healthy, 1)]),
+        left_alone: BTreeMap::from([(Reason::Protected, 3)]),
+        unmatched: 4,
+    };
+    check(&tally, "tally");
+}
+
+#[test]
+fn seats_plan_observation_and_last_pass() {
+    check(&Seats { catalog: Catalog::default(), read_at: AT }, "seats");
+    check(&Plan { made_at: AT, ..Plan::default() }, "plan");
+    let observation = Observation {
+        kind: ObservationKind::Full,
+        started: AT,
+        finished: AT,
+        live_users: 1,
+        deleted_users: 0,
+        problems: Vec::new(),
+    };
+    check(&observation, "observation");
+    let pass = LastPass {
+        started: AT,
+        finished: AT,
+        outcome: "done".into(),
+        summary: serde_json::json!({"steps": 1}),
+    };
+    check(&pass, "last_pass");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_decoding_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode::<Vec<Sighting>>(b"key", &bytes);
+        if let Some(version) = bytes.first_mut() {
+            *version = 1;
+        }
+        let _ = decode::<Vec<KnownUser>>(b"key", &bytes);
+        let _ = decode::<Vec<Sighting>>(b"key", &bytes);
+        let _ = decode::<LedgerEntry>(b"key", &bytes);
+    }
+
+    #[test]
+    fn a_flipped_bit_never_panics(at in 0_usize..400, bit in 0_u8..8) {
+        let mut bytes = encode(b"key", &vec![full(1), full(2)]).expect("encodes");
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        let _ = decode::<Vec<KnownUser>>(b"key", &bytes);
+    }
+}
