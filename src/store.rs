@@ -10,6 +10,9 @@ pub mod codec;
 /// What can go wrong, and which key it concerns.
 mod error;
 
+/// Every decision, in an append-only, hash-chained file.
+pub mod journal;
+
 /// How keys are made, and how they are shown.
 mod keys;
 
