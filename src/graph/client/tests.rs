@@ -575,7 +575,7 @@ mod probes {
             let part = |value: &str| json!({ "id": "probe-0", "status": 200, "body": { "value": value } });
             let foreign = json!({ "id": "probe-9", "status": 200, "body": { "value": "room" } });
             match call {
-                0 => ok(&json!({ "responses": [part("shared"), part("user"), foreign] })),
+                0 => ok(&json!({ "responses": [part("user"), part("room"), foreign] })),
                 1 => ok(&json!({ "responses": [part("shared"), part("shared")] })),
                 _ => ok(&json!({ "responses": [{ "id": "probe-0", "status": 403 }] })),
             }
