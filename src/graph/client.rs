@@ -17,7 +17,7 @@ use super::error::{Error, ErrorAnswer, RequestIds};
 use super::link::GraphUrl;
 use super::observer::{RequestObserver, RequestSample, Unobserved};
 use super::request::{Endpoint, Request};
-use super::response::{Decoded, decode_error};
+use super::response::{Decoded, decode_error, is_error_readable};
 use super::throttle::{
     MAX_READ_ATTEMPTS, MAX_READ_WAIT, TenantSize, Throttle, delay_before, http_date, is_throttled,
     is_transient,
@@ -35,7 +35,8 @@ pub use pages::{DeltaPager, Pager};
 pub use probe::MailboxAnswer;
 pub use write::{Refusal, WriteResult};
 
-/// An answer whose body makes no sense is asked for again so often: a gateway's HTML passes, a server's bug does not.
+/// An answer whose body makes no sense, success or error, is asked for again so often: a gateway's HTML passes, a server's
+/// bug does not.
 const MAX_MALFORMED: u32 = 2;
 
 /// What a [`Client`] needs to know.
@@ -184,7 +185,11 @@ impl Client {
                 },
                 Ok(response) => {
                     let answer = decode_error(response, &ids.client_request);
-                    if !is_transient(response.status) {
+                    let is_garbled = !is_transient(response.status) && !is_error_readable(response);
+                    malformed += u32::from(is_garbled);
+                    let may_pass =
+                        is_transient(response.status) || (is_garbled && malformed <= MAX_MALFORMED);
+                    if !may_pass {
                         return Err(Error::Answer { endpoint, answer: Box::new(answer) });
                     }
                     answer.to_string()

@@ -13,7 +13,7 @@ mod error_body;
 mod user;
 
 pub(super) use batch::{BatchPart, decode_batch};
-pub(super) use error_body::decode_error;
+pub(super) use error_body::{decode_error, is_error_readable};
 pub use user::{DeletedUser, DeltaItem, UserPatch};
 
 use user::{LicenseWire, UserWire};

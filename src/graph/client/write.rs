@@ -9,7 +9,7 @@ use crate::model::{GroupId, Outcome, OutcomeKind, PlanId, SkuId, UserId};
 
 use super::super::error::{Error, ErrorAnswer, RequestIds};
 use super::super::request::{self, Endpoint, Request, RestoreOptions};
-use super::super::response::{decode_error, decode_object};
+use super::super::response::{decode_error, decode_object, is_error_readable};
 use super::super::throttle::{MAX_WRITE_ATTEMPTS, MAX_WRITE_DELAY, delay_before, delay_named, is_throttled};
 use super::super::transport::{HttpResponse, TransportError};
 use super::{Client, Exchange, is_success};
@@ -57,6 +57,8 @@ pub enum Refusal {
     Concurrent,
     Throttled,
     Unavailable,
+    /// The error was cut off or a gateway's page: not done, and nobody knows why.
+    Garbled,
     /// Anything else: not repeated in a loop.
     Unknown,
 }
@@ -67,9 +69,12 @@ impl Refusal {
         match self {
             Self::NoSeat => OutcomeKind::NoSeat,
             Self::AlreadyThere => OutcomeKind::AlreadyDone,
-            Self::TokenRefused | Self::NotFound | Self::Concurrent | Self::Throttled | Self::Unavailable => {
-                OutcomeKind::Deferred
-            }
+            Self::TokenRefused
+            | Self::NotFound
+            | Self::Concurrent
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::Garbled => OutcomeKind::Deferred,
             Self::UsageLocation
             | Self::SkuNotOwned
             | Self::ConflictingPlans
@@ -199,7 +204,7 @@ fn judge(endpoint: Endpoint, outcome: Result<HttpResponse, TransportError>, ids:
             if is_undecided(&response) {
                 return WriteResult { ids: answer.ids, ..result(OutcomeKind::Uncertain, None, detail) };
             }
-            let refusal = refusal(&answer);
+            let refusal = if is_error_readable(&response) { refusal(&answer) } else { Refusal::Garbled };
             WriteResult { ids: answer.ids, ..result(refusal.kind(), Some(refusal), detail) }
         }
     }
