@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::model::{GroupId, OutcomeKind, SkuId, UserId};
 
 use super::super::testing::{Answer, EPOCH_DATE, FakeGraph, broken, fault, html, ok, throttled};
+use super::super::throttle::MAX_READ_WAIT;
 use super::super::transport::{HttpRequest, HttpResponse, TransportError};
 use super::super::{DeltaItem, LinkFault, RestoreOptions};
 use super::*;
