@@ -146,8 +146,8 @@ impl Client {
             .map_err(|fault| Error::HostileLink { endpoint: request.endpoint, fault })
     }
 
-    /// One authorised exchange. A 401 is repeated once, with another token where one may be had: it means that nothing was
-    /// done.
+    /// One authorised exchange. A 401 is repeated once, with another token where one may be had: it means that
+    /// nothing was done.
     async fn exchange(&self, request: &Request, url: &GraphUrl) -> Result<Exchange, Error> {
         let token = self.token().await?;
         let first = self.send(request, url, &token).await;

@@ -1,7 +1,7 @@
 //! Bodies of Graph, decoded. The serde types of the wire live here and nowhere else. No I/O.
 //!
-//! Unknown members are ignored, unknown enum values kept, `null` and absent told apart where it matters. What does not
-//! have the documented shape is an error text, never a guess: serde_json's depth limit holds for every body.
+//! Unknown members are ignored, unknown enum values kept, `null` and absent told apart where it matters. What does
+//! not have the documented shape is an error text, never a guess: serde_json's depth limit holds for every body.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -1,8 +1,8 @@
 //! The seam between the Graph client and the network: bytes in, bytes out.
 //!
 //! [`Transport`] is implemented by [`ReqwestTransport`] in production and by the simulated tenant in tests, so that
-//! paging, `Retry-After`, token refresh and error mapping all run inside the simulation. The only file naming reqwest.
-//! Does not follow redirects, does not retry, does not know tokens.
+//! paging, `Retry-After`, token refresh and error mapping all run inside the simulation. The only file naming
+//! reqwest. Does not follow redirects, does not retry, does not know tokens.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -65,7 +65,8 @@ impl HttpRequest {
 }
 
 impl fmt::Debug for HttpRequest {
-    /// Method, URL without its query and header names: credentials stand in headers and bodies, opaque tokens in queries.
+    /// Method, URL without its query and header names: credentials stand in headers and bodies, opaque tokens in
+    /// queries.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.url.split('?').next().unwrap_or_default();
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -150,8 +151,8 @@ pub struct TransportOptions {
 }
 
 impl Default for TransportOptions {
-    /// 10 s to connect. 100 s in all: Graph answers or gives up within that, and a page of 999 users arrives in seconds.
-    /// 16 MiB: a page of 999 users with all their plans is about 6 MiB.
+    /// 10 s to connect. 100 s in all: Graph answers or gives up within that, and a page of 999 users arrives in
+    /// seconds. 16 MiB: a page of 999 users with all their plans is about 6 MiB.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
@@ -199,8 +200,8 @@ impl Pool {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Drops the connections that answered 503, so that the next request opens a new one (Graph: throttling guidance). Of
-    /// many 503 over the same connections only the first does something.
+    /// Drops the connections that answered 503, so that the next request opens a new one (Graph: throttling
+    /// guidance). Of many 503 over the same connections only the first does something.
     fn renew(&self, options: &TransportOptions, number: u64) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.number != number {

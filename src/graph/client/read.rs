@@ -10,8 +10,8 @@ use super::super::throttle::{MAX_READ_ATTEMPTS, MAX_READ_WAIT, delay_before, is_
 use super::super::transport::TransportError;
 use super::{Client, Exchange, is_success};
 
-/// An answer whose body makes no sense, success or error, is asked for again so often: a gateway's HTML passes, a server's
-/// bug does not.
+/// An answer whose body makes no sense, success or error, is asked for again so often: a gateway's HTML passes, a
+/// server's bug does not.
 const MAX_MALFORMED: u32 = 2;
 
 impl Client {
@@ -56,8 +56,8 @@ impl Client {
     }
 }
 
-/// The value, or inside why it is worth asking again; outside what no repetition changes. `malformed` counts bodies that
-/// made no sense.
+/// The value, or inside why it is worth asking again; outside what no repetition changes. `malformed` counts bodies
+/// that made no sense.
 fn judge<T>(
     endpoint: Endpoint,
     Exchange { ids, outcome }: &Exchange,

@@ -87,8 +87,8 @@ impl Refusal {
     }
 }
 
-/// Parts of messages, lower case, and what they mean. Source: Microsoft documents and captured answers; Microsoft promises
-/// nothing about them, so whatever matches none of them is [`Refusal::Unknown`].
+/// Parts of messages, lower case, and what they mean. Source: Microsoft documents and captured answers; Microsoft
+/// promises nothing about them, so whatever matches none of them is [`Refusal::Unknown`].
 const MESSAGES: [(&str, Refusal); 14] = [
     ("does not have any available licenses", Refusal::NoSeat),
     ("no available licenses", Refusal::NoSeat),
@@ -220,8 +220,8 @@ fn believed(endpoint: Endpoint, response: &HttpResponse) -> Result<(), String> {
     decode_object(&response.body)
 }
 
-/// Statuses after which the write may have been applied. A 503 without `Retry-After` is a gateway's, which does not know
-/// what the server behind it did.
+/// Statuses after which the write may have been applied. A 503 without `Retry-After` is a gateway's, which does not
+/// know what the server behind it did.
 fn is_undecided(response: &HttpResponse) -> bool {
     match response.status {
         408 | 500 | 502 | 504 => true,
