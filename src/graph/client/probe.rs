@@ -21,8 +21,8 @@ pub enum MailboxAnswer {
 }
 
 impl MailboxAnswer {
-    /// Matches on the code, whatever the status: 404 is documented, 403 was seen. Any other refusal says nothing about the
-    /// mailbox.
+    /// Matches on the code, whatever the status: 404 is documented, 403 was seen. Any other refusal says nothing
+    /// about the mailbox.
     pub(super) fn of_error(answer: &ErrorAnswer) -> Self {
         if answer.has_code("MailboxNotEnabledForRESTAPI") { Self::NoMailbox } else { Self::Unreadable }
     }
