@@ -70,7 +70,7 @@ impl Client {
         users: &[UserId],
     ) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
         // Owned ids: a borrowing closure here keeps the whole pass from being `Send`.
-        let probes = users.to_vec().into_iter().map(|user| async move { (user, self.probe(user).await) });
+        let probes = users.iter().copied().map(|user| async move { (user, self.probe(user).await) });
         stream::iter(probes).buffered(self.shared.probes_at_once).collect().await
     }
 
