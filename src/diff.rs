@@ -6,11 +6,9 @@ mod remedy;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use crate::model::{
-    Catalog, Cause, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence, Reason,
-    Response, Timestamp, UserId,
+    Catalog, Cause, Conflicts, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence,
+    Reason, Response, Timestamp,
 };
 use crate::policy::{KeepRule, Policy, Ruling};
 
@@ -25,13 +23,6 @@ pub enum Finding {
     Drift(Box<Drift>),
     /// Not ours to touch. `drift` says what would be repaired if it were; `None` when nothing is wrong.
     LeftAlone { reason: Reason, drift: Option<DriftKind>, detail: Option<String> },
-}
-
-/// What the whole tenant says about one user: filled while streaming, only for the few that are concerned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Conflicts {
-    /// User to another user with one of the same addresses, one of the two deleted.
-    pub same_address: BTreeMap<UserId, UserId>,
 }
 
 /// Compares one user with the policy.

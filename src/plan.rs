@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    Action, Answer, Ask, Catalog, Certainty, Drift, LedgerEntry, Plan, Reason, Remedy, Response, SkuId, Step,
-    Timestamp, UserId, Waiting,
+    Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, LedgerEntry, Plan, Reason, Remedy,
+    Response, SkuId, Step, Timestamp, UserId, Waiting,
 };
 use crate::policy::Policy;
 use seats::Seats;
@@ -99,7 +99,7 @@ fn readiness(drift: &Drift, input: &Input<'_>) -> Result<(), Held> {
     }
     let entry = input.ledger.get(&drift.user);
     if let Some(pending) = entry.and_then(|entry| entry.pending.as_ref()) {
-        return Err(Held::until(Reason::AwaitingEffect, pending.sent + pace::DIRECTORY_SETTLE));
+        return Err(Held::until(Reason::AwaitingEffect, pending.sent + DIRECTORY_SETTLE));
     }
     match entry {
         Some(entry) if entry.sightings >= 2 => {}

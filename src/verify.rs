@@ -6,9 +6,9 @@
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Action, Catalog, Entitlement, KnownUser, MailboxKind, Pending, Presence, ProbeAnswer, Timestamp, Verdict,
+    Action, Catalog, DIRECTORY_SETTLE, Entitlement, KnownUser, MAILBOX_SETTLE, MailboxKind, Pending,
+    Presence, ProbeAnswer, Timestamp, Verdict,
 };
-use crate::plan::pace::{DIRECTORY_SETTLE, MAILBOX_SETTLE};
 
 /// What a later observation says of one pending request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,13 +2,6 @@
 
 use crate::model::{Certainty, Drift, LedgerEntry, Span, Timestamp, UserId};
 
-/// After a request of ours, contrary reads within this time are stale reads and no new drift. Microsoft gives no
-/// replication promise; a quarter of an hour covers what is reported for the directory.
-pub const DIRECTORY_SETTLE: Span = Span::from_minutes(15);
-
-/// Exchange: "usually under 30 minutes, up to 24 hours" until a licence shows in the mailbox; after that it is stuck.
-pub const MAILBOX_SETTLE: Span = Span::from_hours(24);
-
 /// First wait after a failed attempt; doubles with each further one.
 const BACKOFF_FIRST: Span = Span::from_minutes(15);
 
