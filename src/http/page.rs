@@ -6,6 +6,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Health, Views};
+use crate::invariant;
 use crate::model::{MailboxState, Observation, Span, Timestamp};
 use crate::report::TenantView;
 use crate::report::status::RiskRow;
@@ -49,7 +50,7 @@ pub(super) fn page(views: &Views, health: &Health, now: Timestamp, refreshes: bo
                         @for view in views.values() { (tenant(view, health, now)) }
                     }
                     footer {
-                        (sections::promises())
+                        (sections::promises(invariant::violations))
                         nav {
                             a href="/metrics" { "metrics" }
                             a href="/api/v1/status" { "status as JSON" }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::{foreign, percent};
-use crate::invariant::{self, InvariantId};
+use crate::invariant::InvariantId;
 use crate::model::{Ask, Reason, SeatNeed, Timestamp};
 use crate::report::TenantView;
-use crate::report::status::{RecentEvent, SeatRow};
+use crate::report::status::{RecentEvent, SeatRow, waiting_by_reason};
 use crate::report::words;
 
 /// Asks, seats and events that are shown each; the command line lists all.
@@ -84,7 +84,7 @@ fn seat_row(seat: &SeatRow, need: Option<&SeatNeed>, now: Timestamp) -> Markup {
 
 pub(super) fn waiting(view: &TenantView) -> Markup {
     let mut groups: Vec<(Reason, u64)> =
-        view.waiting_by_reason().into_iter().map(|(reason, rows)| (reason, rows.len() as u64)).collect();
+        waiting_by_reason(&view.plan).into_iter().map(|(reason, rows)| (reason, rows.len() as u64)).collect();
     groups.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
     let left_alone: Vec<(Reason, u64)> = view
         .left_alone
@@ -168,9 +168,9 @@ fn event_row(event: &RecentEvent, now: Timestamp) -> Markup {
     }
 }
 
-/// Promises are kept or broken by the process, not by a tenant.
-pub(super) fn promises() -> Markup {
-    let broken = |id: &InvariantId| invariant::violations(*id);
+/// Promises are kept or broken by the process, not by a tenant. `violations` counts the times that one was broken.
+pub(super) fn promises(violations: fn(InvariantId) -> u64) -> Markup {
+    let broken = |id: &InvariantId| violations(*id);
     let total: u64 = InvariantId::ALL.iter().map(broken).sum();
     html! {
         details open[total > 0] {
@@ -196,4 +196,30 @@ pub(super) fn promises() -> Markup {
 fn more(count: usize) -> Markup {
     let hidden = count.saturating_sub(SHOWN) as u64;
     html! { @if hidden > 0 { li.muted { "and " (words::count_of(hidden)) " more" } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{self, NOW};
+
+    #[test]
+    fn a_broken_promise_opens_the_list_and_is_named() {
+        let kept = promises(|_| 0).into_string();
+        assert!(kept.contains("All 12 promises kept since") && !kept.contains("<details open"), "{kept}");
+        let broken = promises(|id| if id == InvariantId::Safe5 { 2 } else { 0 }).into_string();
+        assert!(broken.contains("<details open") && broken.contains("2 broken promises"), "{broken}");
+        assert!(broken.contains("broken 2 times") && !broken.contains("All 12"), "{broken}");
+    }
+
+    #[test]
+    fn more_assigned_than_bought_is_said_and_drawn_within_the_bar() {
+        let mut seat = sample::troubled().seats.remove(0);
+        (seat.enabled, seat.consumed, seat.free) = (10, 13, -3);
+        let row = seat_row(&seat, None, NOW).into_string();
+        assert!(row.contains("3 more assigned than bought"), "{row}");
+        assert!(row.contains("width=\"100.00%\"") && row.contains("used full"), "{row}");
+        (seat.enabled, seat.consumed, seat.free) = (0, 0, 0);
+        assert!(!seat_row(&seat, None, NOW).into_string().contains("NaN"));
+    }
 }
