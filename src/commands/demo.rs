@@ -29,6 +29,7 @@ use crate::cli::{DemoArgs, Exit};
 use crate::model::Span;
 use crate::reconcile::PassReport;
 use crate::settings::Mode;
+use crate::telemetry;
 
 use daemon::{Daemon, Pages};
 use frame::{Scene, frame};
@@ -112,7 +113,10 @@ async fn show(play: Play, exits: bool) -> Result<Exit, String> {
     let mut stage = Stage::set(play).await?;
     let output = match Screen::open() {
         Some(screen) => Output::Screen(screen),
-        None => Output::Lines(Lines::new(io::stdout(), stage.world.month.starts)),
+        None => {
+            log_where_asked();
+            Output::Lines(Lines::new(io::stdout(), stage.world.month.starts))
+        }
     };
     let begun = Instant::now();
     let Some(summary) = stage.play(output, &mut interrupt).await? else {
@@ -131,6 +135,16 @@ async fn show(play: Play, exits: bool) -> Result<Exit, String> {
     }
     stage.pages.close().await;
     Ok(if summary.is_good() { Exit::Done } else { Exit::Failed })
+}
+
+/// On a terminal logs would disturb the view. Elsewhere the daemon's own log lines go to standard error when a filter asks
+/// for them.
+fn log_where_asked() {
+    if std::env::var_os(telemetry::FILTER_VARIABLE).is_some()
+        && let Err(error) = telemetry::init(telemetry::LogFormat::Text)
+    {
+        eprintln!("mailkeeper: {}", crate::errors::chain(&error));
+    }
 }
 
 type Interrupt = Pin<Box<dyn Future<Output = ()> + Send>>;

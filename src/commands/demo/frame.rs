@@ -1,7 +1,9 @@
 //! The live view as lines of text: what is at risk against its deadline, what was just done and why, what waits. Pure:
 //! the same scene gives the same lines.
 
-use crate::model::{MailboxState, Span, Timestamp, Verdict};
+use std::collections::BTreeMap;
+
+use crate::model::{MailboxState, Reason, Span, Timestamp, Verdict, Waiting};
 use crate::report::status::{RiskRow, TenantView, Urgency};
 use crate::report::words;
 
@@ -50,7 +52,7 @@ pub fn frame(scene: &Scene<'_>, width: usize, height: usize) -> Vec<Line> {
     lines.push(heading("just now", "", width));
     lines.extend(notes(scene, note_rows));
     lines.push(Line::new());
-    lines.push(waits(scene));
+    lines.push(waits(scene.view));
     lines.push(left_alone(scene.view));
     lines.push(seats(scene.view));
     lines.push(weather(scene, width));
@@ -231,52 +233,49 @@ fn label(text: &str) -> Line {
     Line::new().cell(Style::Dim, text, 12)
 }
 
-fn waits(scene: &Scene<'_>) -> Line {
-    let mut line = label("waits");
-    let mut is_first = true;
-    for (reason, waiting) in scene.view.waiting_by_reason() {
-        let count = waiting.iter().filter(|waiting| waiting.rule.is_some()).count();
-        if count > 0 {
-            let gap = if is_first { "" } else { "  ·  " };
-            is_first = false;
-            line = line
-                .add(Style::Dim, gap)
-                .add(Style::Plain, format!("{count} {}", words::plain(reason.label())));
-        }
+/// What the newest plan gives no step, by reason: drifts of kept mailboxes, or users that are left alone.
+fn without_step(view: &TenantView, is_kept: bool) -> BTreeMap<Reason, Vec<&Waiting>> {
+    let mut groups: BTreeMap<Reason, Vec<&Waiting>> = BTreeMap::new();
+    for waiting in view.plan.waiting.iter().filter(|waiting| waiting.rule.is_some() == is_kept) {
+        groups.entry(waiting.reason).or_default().push(waiting);
     }
-    if is_first { line.add(Style::Dim, "nothing") } else { line }
+    groups
+}
+
+/// The parts one after the other, or `nothing`.
+fn enumeration(mut line: Line, parts: impl IntoIterator<Item = (Style, String)>, nothing: &str) -> Line {
+    let mut is_empty = true;
+    for (style, text) in parts {
+        line = line.add(Style::Dim, if is_empty { "" } else { "  ·  " }).add(style, text);
+        is_empty = false;
+    }
+    if is_empty { line.add(Style::Dim, nothing) } else { line }
+}
+
+fn waits(view: &TenantView) -> Line {
+    let parts = without_step(view, true).into_iter().map(|(reason, waiting)| {
+        (Style::Plain, format!("{} {}", waiting.len(), words::plain(reason.label())))
+    });
+    enumeration(label("waits"), parts, "nothing")
 }
 
 fn left_alone(view: &TenantView) -> Line {
-    let mut line = label("left alone");
-    let mut is_first = true;
-    for (reason, waiting) in view.waiting_by_reason() {
-        let users: Vec<String> = waiting
-            .iter()
-            .filter(|waiting| waiting.rule.is_none())
-            .map(|waiting| short(&waiting.upn))
-            .collect();
-        if let Some(last) = users.last() {
-            let gap = if is_first { "" } else { "  ·  " };
-            is_first = false;
-            let more = if users.len() > 1 { format!(" +{}", users.len() - 1) } else { String::new() };
-            let text = format!("{} ({last}{more})", words::plain(reason.label()));
-            line = line.add(Style::Dim, gap).add(Style::Plain, text);
-        }
-    }
-    if is_first { line.add(Style::Dim, "nobody in trouble") } else { line }
+    let parts = without_step(view, false).into_iter().map(|(reason, waiting)| {
+        let name = waiting.last().map_or_else(String::new, |last| short(&last.upn));
+        let more = if waiting.len() > 1 { format!(" +{}", waiting.len() - 1) } else { String::new() };
+        (Style::Plain, format!("{} ({name}{more})", words::plain(reason.label())))
+    });
+    enumeration(label("left alone"), parts, "nobody in trouble")
 }
 
 fn seats(view: &TenantView) -> Line {
-    let mut line = label("free seats");
-    for (index, row) in view.seats.iter().enumerate() {
+    let parts = view.seats.iter().map(|row| {
         let need = view.seat_needs.iter().find(|need| need.part_number == row.part_number);
         let style = if need.is_some() || row.free <= 0 { Style::Critical } else { Style::Plain };
         let missing = need.map_or_else(String::new, |need| format!(", {} missing", need.missing));
-        let text = format!("{} {}{missing}", words::one_line(&row.part_number), words::count(row.free));
-        line = line.add(Style::Dim, if index == 0 { "" } else { "  ·  " }).add(style, text);
-    }
-    line
+        (style, format!("{} {}{missing}", words::one_line(&row.part_number), words::count(row.free)))
+    });
+    enumeration(label("free seats"), parts, "unknown")
 }
 
 fn weather(scene: &Scene<'_>, width: usize) -> Line {

@@ -82,7 +82,11 @@ const SHARES: [(Role, usize, usize); 8] = [
 /// Fewer would leave a role empty.
 const SMALLEST: usize = 30;
 
-const DEPARTMENTS: [&str; 7] = ["Salg", "Økonomi", "Teknologi", "Produksjon", "HR", "Marked", "Kundeservice"];
+const DEPARTMENTS: [&str; 6] = ["Salg", "Økonomi", "Teknologi", "Produksjon", "HR", "Marked"];
+
+/// Where everybody is licensed through the group, so that a policy can say who belongs into it.
+pub const GROUP_LICENSED_DEPARTMENT: &str = "Kundeservice";
+
 const TITLES: [&str; 6] =
     ["Konsulent", "Rådgiver", "Avdelingsleder", "Ingeniør", "Koordinator", "Controller"];
 
@@ -155,7 +159,10 @@ impl Company {
                 user.licences.push((products::SPE_E3, disabled));
                 user.on_premises_synced = rng.chance(0.25);
             }
-            Role::GroupStaff => user.groups.push(self.licensing_group),
+            Role::GroupStaff => {
+                user.groups.push(self.licensing_group);
+                user.department = Some(GROUP_LICENSED_DEPARTMENT.to_owned());
+            }
             Role::Executive => {
                 user.licences.push((products::SPE_E5, Vec::new()));
                 user.groups.push(self.executives);
