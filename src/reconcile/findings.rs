@@ -56,8 +56,13 @@ impl Findings {
                 self.count_kept(state_of(&drift, false, now));
                 self.drifts.push(*drift);
             }
-            Finding::LeftAlone { reason: Reason::NoRule, drift: None, .. } => self.tally.unmatched += 1,
             Finding::LeftAlone { reason, drift, detail } => {
+                // Without a mailbox there is nothing at risk: guests, service accounts.
+                let drift = drift.filter(|_| known.had_mailbox());
+                if reason == Reason::NoRule && drift.is_none() {
+                    self.tally.unmatched += 1;
+                    return;
+                }
                 *self.tally.left_alone.entry(reason).or_default() += 1;
                 if let Some(kind) = drift.filter(|_| self.left_alone.len() < LEFT_ALONE_LISTED) {
                     self.left_alone.push(left_alone(known, kind, reason, detail));
