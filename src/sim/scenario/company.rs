@@ -87,6 +87,9 @@ const DEPARTMENTS: [&str; 6] = ["Salg", "Økonomi", "Teknologi", "Produksjon", "
 /// Where everybody is licensed through the group, so that a policy can say who belongs into it.
 pub const GROUP_LICENSED_DEPARTMENT: &str = "Kundeservice";
 
+/// Where a mailbox without the office is enough.
+pub const FRONTLINE_DEPARTMENT: &str = "Butikk";
+
 const TITLES: [&str; 6] =
     ["Konsulent", "Rådgiver", "Avdelingsleder", "Ingeniør", "Koordinator", "Controller"];
 
@@ -168,7 +171,10 @@ impl Company {
                 user.groups.push(self.executives);
                 user.job_title = Some("Direktør".to_owned());
             }
-            Role::Frontline => user.licences.push((products::EXCHANGESTANDARD, Vec::new())),
+            Role::Frontline => {
+                user.licences.push((products::EXCHANGESTANDARD, Vec::new()));
+                user.department = Some(FRONTLINE_DEPARTMENT.to_owned());
+            }
             Role::Leaver => {
                 user.licences.push((products::SPE_E3, Vec::new()));
                 user.employee_type = Some("leaver".to_owned());
