@@ -28,12 +28,14 @@ use tokio::time::Instant;
 use crate::cli::{DemoArgs, Exit};
 use crate::model::Span;
 use crate::reconcile::PassReport;
+use crate::report::words::count_of;
 use crate::settings::Mode;
 use crate::telemetry;
 
 use daemon::{Daemon, Pages};
 use frame::{Scene, frame};
 use lines::Lines;
+use paint::{Line, Style};
 use screen::Screen;
 use story::Chronicle;
 use summary::Summary;
@@ -170,6 +172,20 @@ enum Output {
 }
 
 impl Output {
+    /// The first look takes longer than all others, because every mailbox is asked about.
+    fn announce(&mut self, users: usize) -> io::Result<()> {
+        match self {
+            Self::Screen(screen) => {
+                let text =
+                    format!("mailkeeper looks at {} accounts for the first time", count_of(users as u64));
+                screen.paint(&[Line::new().add(Style::Dim, text)])
+            }
+            Self::Lines(_) => Ok(()),
+            #[cfg(test)]
+            Self::Nowhere => Ok(()),
+        }
+    }
+
     fn show(&mut self, scene: &Scene<'_>) -> io::Result<()> {
         match self {
             Self::Screen(screen) => {
@@ -181,6 +197,10 @@ impl Output {
             Self::Nowhere => Ok(()),
         }
     }
+}
+
+fn gone(error: io::Error) -> String {
+    format!("the output is gone: {error}")
 }
 
 /// Company, daemon and pages, ready to play.
@@ -211,9 +231,9 @@ impl Stage {
         interrupt: &mut Interrupt,
     ) -> Result<Option<Summary>, String> {
         let (starts, ends) = (self.world.month.starts, self.world.month.ends);
-        let begun = Instant::now();
         let address = format!("http://{}", self.pages.address());
-        let (mut tick, mut passes) = (starts, 0_u32);
+        let (mut tick, mut next) = (starts, Instant::now());
+        output.announce(self.world.company.people.len()).map_err(gone)?;
         let last = loop {
             let report = tokio::select! {
                 report = self.turn(tick) => report,
@@ -231,14 +251,15 @@ impl Stage {
                 weather: &weather,
                 pages: &address,
             };
-            output.show(&scene).map_err(|error| format!("the output is gone: {error}"))?;
+            output.show(&scene).map_err(gone)?;
             if tick >= ends {
                 break report;
             }
             tick = tick + TICK;
-            passes += 1;
+            // A pass that took longer than a tick is not made up for: the view would hurry.
+            next = (next + self.play.pace.tick()).max(Instant::now());
             tokio::select! {
-                () = tokio::time::sleep_until(begun + self.play.pace.tick() * passes) => {}
+                () = tokio::time::sleep_until(next) => {}
                 () = &mut *interrupt => return Ok(None),
             }
         };

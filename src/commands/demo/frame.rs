@@ -61,11 +61,11 @@ pub fn frame(scene: &Scene<'_>, width: usize, height: usize) -> Vec<Line> {
 }
 
 fn title(scene: &Scene<'_>, width: usize) -> Line {
-    let users = words::count_of(scene.users as u64);
+    let accounts = words::how_many(scene.users as u64, "account", "accounts");
     Line::new()
         .add(Style::Bold, "mailkeeper")
-        .add(Style::Dim, format!("  a month at {}, {users} accounts, simulated", scene.company))
-        .end_at(width, Style::Plain, &scene.now.to_datetime().format("%a %e %b %Y  %H:%M").to_string())
+        .add(Style::Dim, format!("  {}, {accounts}, simulated", scene.company))
+        .end_at(width, Style::Plain, &scene.now.to_datetime().format(" %a %e %b %Y  %H:%M").to_string())
 }
 
 fn progress(scene: &Scene<'_>, width: usize) -> Line {
@@ -281,16 +281,14 @@ fn seats(view: &TenantView) -> Line {
 fn weather(scene: &Scene<'_>, width: usize) -> Line {
     let weather = scene.weather;
     let (style, sky) = if weather.is_storming { (Style::Critical, "storm") } else { (Style::Good, "calm") };
-    label("Graph")
-        .add(style, sky)
-        .add(
-            Style::Plain,
-            format!(
-                "  {} requests, {} throttled, {} repeated",
-                words::count_of(weather.requests),
-                words::count_of(weather.throttled),
-                words::count_of(weather.failed()),
-            ),
-        )
-        .end_at(width, Style::Accent, scene.pages)
+    let counts = format!(
+        "  {} requests, {} throttled, {} repeated",
+        words::count_of(weather.requests),
+        words::count_of(weather.throttled),
+        words::count_of(weather.failed()),
+    );
+    let line = label("Graph").add(style, sky).add(Style::Plain, counts);
+    // Where there is no room the address is left out: it is said again at the end.
+    let has_room = line.width() + scene.pages.len() + 2 <= width;
+    if has_room { line.end_at(width, Style::Accent, scene.pages) } else { line }
 }

@@ -1,10 +1,11 @@
 //! What the daemon saw, did and proved, gathered from its status documents pass by pass: one story for each mailbox, and
 //! notes for people. No layout, no terminal; does not look at the tenant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Cause, DriftKind, OutcomeKind, ProblemKind, Reason, SeatNeed, Span, Timestamp, UserId, Verdict,
+    Action, Cause, DriftKind, OutcomeKind, ProblemKind, Reason, SeatNeed, Span, Timestamp, UserId, Verdict,
+    Waiting,
 };
 use crate::reconcile::PassReport;
 use crate::report::status::{EventKind, PassOutcome, RecentEvent, RiskRow, TenantView};
@@ -21,8 +22,8 @@ pub struct Story {
     pub cause: Cause,
     pub noticed: Timestamp,
     pub deadline: Option<Timestamp>,
-    /// Requests that were sent for it.
-    pub requests: u32,
+    /// What was done for it, by label.
+    pub actions: BTreeSet<&'static str>,
     pub ending: Option<Ending>,
 }
 
@@ -117,17 +118,17 @@ impl Chronicle {
         for done in &report.done {
             let outcomes = self.requests.entry(done.step.action.label()).or_default();
             *outcomes.entry(done.outcome.kind).or_default() += 1;
-            if let Some(index) = self.open.get(&done.step.user) {
-                self.stories[*index].requests += u32::from(done.outcome.kind != OutcomeKind::NotSent);
-            }
         }
         let begun = view.last_pass.as_ref().map_or(view.at, |pass| pass.started);
         for event in view.recent.iter().rev().filter(|event| event.at >= begun) {
             self.tell(event);
         }
-        self.watch_seats(&view.seat_needs, view.at);
+        // After an observation that was not believed nothing is known of seats.
+        if view.last_pass.as_ref().is_some_and(|pass| pass.outcome == PassOutcome::Done) {
+            self.watch_seats(&view.seat_needs, view.at);
+        }
         for waiting in view.plan.waiting.iter().filter(|waiting| waiting.rule.is_none()) {
-            self.left_alone.entry(waiting.reason).or_default().insert(waiting.user, waiting.upn.clone());
+            self.leave_alone(waiting, view.at);
         }
     }
 
@@ -173,7 +174,7 @@ impl Chronicle {
                     cause: row.cause,
                     noticed: row.since,
                     deadline: row.deadline,
-                    requests: 0,
+                    actions: BTreeSet::new(),
                     ending: None,
                 });
             }
@@ -184,22 +185,23 @@ impl Chronicle {
         let story = event.user.and_then(|user| self.open.get(&user)).map(|index| &mut self.stories[*index]);
         let name = short(event.upn.as_deref().unwrap_or("a mailbox"));
         let (kind, text) = match &event.what {
-            EventKind::DriftSeen { drift } => {
-                let why = words::plain(&event.detail);
-                let what = words::plain(drift.label());
-                let text = if why.starts_with(&what) || why.ends_with(&what) {
-                    why
-                } else {
-                    format!("{what}, {why}")
-                };
-                (NoteKind::Noticed, format!("{name}: {text}, the clock runs"))
+            EventKind::DriftSeen { .. } => {
+                let left = story.and_then(|story| story.deadline).map(|deadline| deadline - event.at);
+                let left = left.map_or_else(|| "no clock runs".to_owned(), |left| format!("{left} left"));
+                (NoteKind::Noticed, format!("{name}: {}, {left}", words::plain(&event.detail)))
             }
             EventKind::Acted { action, outcome } => {
-                let why = story.as_ref().map_or_else(String::new, |story| {
-                    format!(" because of {}", words::plain(story.cause.label()))
+                let why = story.map_or_else(String::new, |story| {
+                    story.actions.insert(action.label());
+                    format!(" ({})", words::plain(story.cause.label()))
                 });
-                let text =
-                    format!("{name}: {}{why}: {}", words::action(action), words::plain(outcome.label()));
+                let what = match action {
+                    Action::AddToGroup { .. } => "put back into the licensing group".to_owned(),
+                    Action::AssignLicense { .. } | Action::SetUsageLocation { .. } | Action::Restore => {
+                        words::action(action)
+                    }
+                };
+                let text = format!("{name}: {what}, {}{why}", words::plain(outcome.label()));
                 (if event.is_alarming() { NoteKind::Alarm } else { NoteKind::Acted }, text)
             }
             EventKind::Judged { verdict } => {
@@ -226,6 +228,23 @@ impl Chronicle {
             }
         };
         self.notes.push(Note { at: event.at, kind, text });
+    }
+
+    fn leave_alone(&mut self, waiting: &Waiting, now: Timestamp) {
+        let users = self.left_alone.entry(waiting.reason).or_default();
+        if users.insert(waiting.user, waiting.upn.clone()).is_none() {
+            let why = waiting
+                .detail
+                .as_deref()
+                .map_or_else(String::new, |why| format!(" ({})", words::one_line(why)));
+            let text = format!(
+                "{}: {}, left alone: {}{why}",
+                short(&waiting.upn),
+                words::plain(waiting.drift.label()),
+                words::plain(waiting.reason.label()),
+            );
+            self.notes.push(Note { at: now, kind: NoteKind::Noticed, text });
+        }
     }
 
     fn watch_seats(&mut self, needs: &[SeatNeed], now: Timestamp) {

@@ -105,20 +105,20 @@ impl Summary {
         let back: Vec<&Story> = self.chronicle.stories.iter().filter(|story| story.is_back()).collect();
         writeln!(
             f,
-            "  {:<24}{:>9}  {:>14}  {:>14}  {:>14}  {:>14}",
+            "  {:<30}{:>9}  {:>14}  {:>14}  {:>14}  {:>14}",
             "what had happened", "mailboxes", "back after", "longest", "left (median)", "least left"
         )?;
-        let mut by_cause: BTreeMap<(Cause, &str), Vec<&Story>> = BTreeMap::new();
+        let mut by_cause: BTreeMap<String, Vec<&Story>> = BTreeMap::new();
         for story in &back {
-            by_cause.entry((story.cause, story.kind.label())).or_default().push(story);
+            by_cause.entry(what(story)).or_default().push(story);
         }
-        for ((cause, kind), stories) in by_cause {
+        for (what, stories) in by_cause {
             let took = spans(&stories, |story| Some(story.ending?.at - story.noticed));
             let left = spans(&stories, Story::left);
             writeln!(
                 f,
-                "  {:<24}{:>9}  {:>14}  {:>14}  {:>14}  {:>14}",
-                what(cause, kind),
+                "  {:<30}{:>9}  {:>14}  {:>14}  {:>14}  {:>14}",
+                what,
                 stories.len(),
                 text(median(&took)),
                 text(took.last().copied()),
@@ -308,9 +308,11 @@ impl Summary {
     }
 }
 
-fn what(cause: Cause, kind: &str) -> String {
-    let cause = words::plain(cause.label());
-    if kind == "unlicensed_and_deleted" { format!("{cause}, unlicensed") } else { cause }
+/// What had happened, as the repair shows it: a deleted account comes back with its licence unless it had none.
+fn what(story: &Story) -> String {
+    let cause = words::plain(story.cause.label());
+    let had_lost_both = story.cause == Cause::AccountDeleted && story.actions.contains("assign_license");
+    if had_lost_both { format!("{cause} with licence") } else { cause }
 }
 
 /// Sorted.
