@@ -56,13 +56,11 @@ impl Findings {
                 self.count_kept(state_of(&drift, false, now));
                 self.drifts.push(*drift);
             }
+            // A user whom no rule names is counted and nothing else: it is not ours to have an opinion on.
+            Finding::LeftAlone { reason: Reason::NoRule, .. } => self.tally.unmatched += 1,
             Finding::LeftAlone { reason, drift, detail } => {
-                // Without a mailbox there is nothing at risk: guests, service accounts.
+                // Without a mailbox there is nothing at risk.
                 let drift = drift.filter(|_| known.had_mailbox());
-                if reason == Reason::NoRule && drift.is_none() {
-                    self.tally.unmatched += 1;
-                    return;
-                }
                 *self.tally.left_alone.entry(reason).or_default() += 1;
                 if let Some(kind) = drift.filter(|_| self.left_alone.len() < LEFT_ALONE_LISTED) {
                     self.left_alone.push(left_alone(known, kind, reason, detail));
