@@ -41,7 +41,7 @@ use story::Chronicle;
 use summary::Summary;
 use world::World;
 
-/// Company time between two passes. The daemon's usual ten minutes would be six thousand passes a month; two hours are
+/// Company time between two passes on show. The daemon's usual ten minutes would be six thousand passes a month; two hours are
 /// still a fraction of the shortest settle time and of every deadline.
 const TICK: Span = Span::from_hours(2);
 
@@ -51,6 +51,8 @@ struct Play {
     seed: u64,
     users: usize,
     pace: Pace,
+    /// Company time between two passes.
+    tick: Span,
     listen: SocketAddr,
     /// What the daemon's settings say.
     mode: Mode,
@@ -76,11 +78,11 @@ impl Pace {
         }
     }
 
-    /// Real time for one tick.
-    fn tick(self) -> Duration {
+    /// Real time for that much of the company's.
+    fn real(self, span: Span) -> Duration {
         match self {
             Self::Max => Duration::ZERO,
-            Self::DaysPerSecond(days) => TICK.to_duration().div_f64(days * 86_400.0),
+            Self::DaysPerSecond(days) => span.to_duration().div_f64(days * 86_400.0),
         }
     }
 }
@@ -98,6 +100,7 @@ pub async fn demo(arguments: &DemoArgs) -> Exit {
         seed: arguments.seed,
         users: arguments.users,
         pace,
+        tick: TICK,
         listen: arguments.listen,
         mode: Mode::Act,
     };
@@ -220,7 +223,7 @@ impl Stage {
             world.open().await.map_err(|error| format!("the simulated tenant cannot listen: {error}"))?;
         let tenant = world.tenant().id();
         let daemon = Daemon::start(&world.company, tenant, &origin, play.mode, &world.clock)?;
-        let pages = Pages::open(play.listen, &daemon, Arc::clone(&world.clock), TICK).await?;
+        let pages = Pages::open(play.listen, &daemon, Arc::clone(&world.clock), play.tick).await?;
         Ok(Self { play, world, daemon, pages, chronicle: Chronicle::default(), _tenant: served })
     }
 
@@ -255,9 +258,9 @@ impl Stage {
             if tick >= ends {
                 break report;
             }
-            tick = tick + TICK;
+            tick = tick + self.play.tick;
             // A pass that took longer than a tick is not made up for: the view would hurry.
-            next = (next + self.play.pace.tick()).max(Instant::now());
+            next = (next + self.play.pace.real(self.play.tick)).max(Instant::now());
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 () = &mut *interrupt => return Ok(None),

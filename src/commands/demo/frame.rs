@@ -143,6 +143,9 @@ fn board(scene: &Scene<'_>, width: usize, rows: usize) -> Vec<Line> {
     let shown = at_risk.iter().filter(|row| !back.iter().any(|story| story.user == row.user));
     let mut board: Vec<Line> = shown.map(|row| risk(row, scene, &columns)).collect();
     board.extend(back.iter().map(|story| ended(story, &columns)));
+    board.extend(
+        without_step(scene.view, false).into_values().flatten().map(|waiting| alone(waiting, &columns)),
+    );
     let surplus = board.len().saturating_sub(rows);
     if surplus > 0 {
         board.truncate(rows - 1);
@@ -205,6 +208,18 @@ fn ended(story: &Story, columns: &Columns) -> Line {
         .right(Style::Dim, &time, columns.left)
         .add(Style::Plain, "  ")
         .add(style, cut(text, columns.next))
+}
+
+/// Somebody in trouble whom the policy tells to leave alone.
+fn alone(waiting: &Waiting, columns: &Columns) -> Line {
+    let why = waiting.detail.as_deref().map_or_else(|| words::plain(waiting.reason.label()), words::one_line);
+    let trouble = words::plain(waiting.drift.label());
+    Line::new()
+        .add(Style::Dim, "○ ")
+        .cell(Style::Dim, &short(&waiting.upn), columns.name)
+        .cell(Style::Dim, &trouble, columns.bar)
+        .cell(Style::Dim, "", columns.left + 4)
+        .add(Style::Dim, cut(&format!("left alone: {why}"), columns.next))
 }
 
 fn notes(scene: &Scene<'_>, rows: usize) -> Vec<Line> {
@@ -291,4 +306,51 @@ fn weather(scene: &Scene<'_>, width: usize) -> Line {
     // Where there is no room the address is left out: it is said again at the end.
     let has_room = line.width() + scene.pages.len() + 2 <= width;
     if has_room { line.end_at(width, Style::Accent, scene.pages) } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{NOW, crowded, healthy, hostile, troubled};
+
+    fn drawn(view: &TenantView, width: usize, height: usize) -> Vec<String> {
+        let scene = Scene {
+            company: "contoso.com",
+            users: 3_000,
+            starts: NOW - Span::from_days(12),
+            ends: NOW + Span::from_days(28),
+            now: NOW,
+            view,
+            chronicle: &Chronicle::default(),
+            weather: &Weather::default(),
+            pages: "http://127.0.0.1:9464",
+        };
+        frame(&scene, width, height).iter().map(|line| line.render(width, false)).collect()
+    }
+
+    #[test]
+    fn a_frame_fits_every_terminal() {
+        for view in [healthy(), troubled(), crowded(300), hostile()] {
+            for (width, height) in [(20, 5), (79, 24), (120, 40), (400, 100)] {
+                let lines = drawn(&view, width, height);
+                assert!(lines.len() <= height);
+                for line in lines {
+                    assert!(console::measure_text_width(&line) <= width, "{width}: {line}");
+                    assert!(!line.chars().any(char::is_control), "{line:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_most_urgent_mailbox_stands_first_and_the_rest_is_counted() {
+        let lines = drawn(&troubled(), 100, 30);
+        assert!(lines[1].starts_with("day 13 of 40"), "{}", lines[1]);
+        assert!(lines[4].starts_with("AT RISK  6 mailboxes"), "{}", lines[4]);
+        assert!(lines[5].contains("anna.berg"), "{}", lines[5]);
+        let crowd = drawn(&crowded(300), 79, 24);
+        assert!(crowd.iter().any(|line| line == "  and 294 more"), "{crowd:#?}");
+        let calm = drawn(&healthy(), 79, 24);
+        assert!(calm[5].contains("every kept mailbox is where it should be"), "{}", calm[5]);
+    }
 }

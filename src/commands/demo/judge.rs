@@ -134,3 +134,50 @@ fn how(cause: LossCause) -> &'static str {
         LossCause::ReplacedByDuplicate => "replaced by a duplicate account",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::faults::Faults;
+    use crate::sim::tenant::TenantOptions;
+
+    const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    /// The month of a small company in which nobody acts, and a bystander is purged by hand.
+    fn neglected() -> (Company, Month, Tenant) {
+        let company = Company::build(60, 5);
+        let month = Month::script(&company, START, 5);
+        let mut tenant = Tenant::new(TenantOptions::new(5));
+        company.move_in(&mut tenant, START);
+        for event in &month.events {
+            event.apply(&mut tenant, &mut Faults::none(), event.at);
+        }
+        tenant.advance(month.ends + crate::commands::demo::world::AFTERMATH);
+        (company, month, tenant)
+    }
+
+    #[test]
+    fn nothing_is_kept_where_nobody_acts_and_bystanders_count() {
+        let (company, month, mut tenant) = neglected();
+        let judgement = Judgement::of(&company, &month, &tenant);
+        assert_eq!(judgement.kept, 0);
+        assert_eq!(judgement.lost.len(), judgement.to_be_kept());
+        assert_eq!(unsaved(&company, &month, tenant.lost_mailboxes()).len(), judgement.to_be_kept());
+        let is_untouched =
+            |person: &&Person| month.events.iter().all(|event| event.user() != Some(person.id));
+        let bystander = company.of(Role::Frontline).find(is_untouched).expect("the script spares some");
+        tenant.hard_delete_user(month.ends, bystander.id);
+        assert!(Judgement::of(&company, &month, &tenant).lost.contains(&bystander.id));
+    }
+
+    #[test]
+    fn leavers_administrators_and_on_premises_deletions_are_not_held_against_anybody() {
+        let (company, month, tenant) = neglected();
+        let judgement = Judgement::of(&company, &month, &tenant);
+        for duty in [Duty::Release, Duty::Protect, Duty::OutOfReach] {
+            let users = &judgement.concerned[&duty];
+            assert!(!users.is_empty(), "{duty:?}");
+            assert!(users.iter().all(|user| judgement.let_go.contains(user)), "{duty:?}");
+        }
+    }
+}

@@ -2,8 +2,12 @@
 
 use super::*;
 
+/// Coarser than on show: a third of the passes shows the same.
+const TICK: Span = Span::from_hours(6);
+
 fn play(mode: Mode) -> Play {
-    Play { seed: 3, users: 60, pace: Pace::Max, listen: SocketAddr::from(([127, 0, 0, 1], 0)), mode }
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    Play { seed: 3, users: 60, pace: Pace::Max, tick: TICK, listen, mode }
 }
 
 async fn played(mode: Mode) -> Summary {
@@ -33,4 +37,13 @@ async fn a_daemon_that_only_watches_fails_the_month() {
     assert_eq!(summary.judgement.kept, 0, "{summary}");
     assert_eq!(summary.judgement.lost.len(), summary.judgement.to_be_kept());
     assert!(summary.received.is_empty(), "nothing is sent in observe mode: {:?}", summary.received);
+}
+
+#[test]
+fn speed_is_days_a_second_or_max() {
+    assert_eq!(Pace::parse("max"), Ok(Pace::Max));
+    assert_eq!(Pace::parse("0.5").map(|pace| pace.real(Span::from_days(1))), Ok(Duration::from_secs(2)));
+    for text in ["", "0", "-1", "NaN", "inf", "fast"] {
+        assert!(Pace::parse(text).is_err(), "{text}");
+    }
 }
