@@ -5,7 +5,7 @@
 pub mod metrics;
 pub mod status;
 pub mod table;
-pub(crate) mod words;
+pub mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;

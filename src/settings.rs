@@ -130,7 +130,7 @@ pub enum Credential {
     FederatedTokenFile(PathBuf),
 }
 
-/// Where Graph and sign-in are reached. https, or http on loopback; without a slash at the end.
+/// Where Graph and sign-in are reached; `None` is the cloud's own address. https, or http on loopback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
     pub graph: Option<Url>,

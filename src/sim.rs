@@ -62,7 +62,7 @@ mod operation;
 /// Which application permission allows which operation.
 mod permissions;
 
-/// User properties, `$select` and the JSON of a user.
+/// User properties and `$select`.
 mod properties;
 
 /// Throttling: resource units and writes.
@@ -92,5 +92,11 @@ pub mod token;
 /// What only the judge may know.
 pub mod truth;
 
+/// The JSON of a user.
+mod user_json;
+
 /// `/users`: lists, single users, creation and update.
 mod users;
+
+#[cfg(test)]
+mod tests;

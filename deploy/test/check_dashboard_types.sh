@@ -19,7 +19,9 @@ skip() {
 }
 command -v npm >/dev/null || skip "npm is not installed"
 mkdir -p "$packages"
-npm install --prefix "$packages" --no-audit --no-fund --silent "$SCHEMA" "$TYPESCRIPT" >"$packages/npm.log" 2>&1 ||
+# Seconds with a registry; without one npm tries again for many minutes.
+timeout 60 npm install --prefix "$packages" --no-audit --no-fund --silent "$SCHEMA" "$TYPESCRIPT" \
+    >"$packages/npm.log" 2>&1 </dev/null ||
     skip "npm cannot install $SCHEMA and $TYPESCRIPT (see $packages/npm.log)"
 
 check() { # FILE WITH THE DASHBOARD

@@ -35,7 +35,7 @@ const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// What a token is taken to live at least, so that an absurd lifetime does not cost a token request for each request.
 const MIN_LIFETIME: Duration = Duration::from_secs(30);
 
-/// Attempts at one token, with 1 s and 2 s between them: sign-in is rarely down for long, and the next pass comes anyway.
+/// Attempts at one token, with 1 s and 2 s between them, fewer when the server asks for a longer pause: sign-in is rarely down for long, and the next pass comes anyway.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// After a refusal nobody asks again for so long: a wrong secret does not get right by repeating it.
@@ -89,7 +89,9 @@ struct State {
     current: Option<Current>,
     serial: u64,
     failure: Option<(SignInError, Duration)>,
-    last_forced: Option<Duration>,
+    /// When a token was last given up because of a 401, without and with a challenge.
+    last_refused: Option<Duration>,
+    last_challenged: Option<Duration>,
     /// From a claims challenge, to be sent with the next token request.
     claims: Option<String>,
 }
@@ -150,11 +152,11 @@ impl TokenSource {
             return;
         }
         let now = self.clock.monotonic();
-        let was_forced = state.last_forced.is_some_and(|last| now < last + FORCED_APART);
-        if was_forced && challenge.is_none() {
+        let last = if challenge.is_some() { &mut state.last_challenged } else { &mut state.last_refused };
+        if last.is_some_and(|last| now < last + FORCED_APART) {
             return;
         }
-        state.last_forced = Some(now);
+        *last = Some(now);
         state.current = None;
         if self.authority.sign_in.takes_claims() {
             state.claims = challenge.map(|challenge| challenge.claims);
@@ -188,6 +190,11 @@ impl TokenSource {
             }
             Err(error) => {
                 let pause = if error.is_temporary() { UNAVAILABLE_FOR } else { REFUSED_FOR };
+                let pause = error.retry_after().map_or(pause, |asked| pause.max(asked));
+                if !error.is_temporary() {
+                    // The challenge itself may be what was refused; the next one can ask again.
+                    state.claims = None;
+                }
                 state.failure = Some((error.clone(), self.clock.monotonic() + pause));
                 Err(error)
             }
@@ -201,10 +208,12 @@ impl TokenSource {
                 Ok(grant) => return Ok(grant),
                 Err(error) => error,
             };
-            if !error.is_temporary() || attempt >= MAX_ATTEMPTS {
+            let delay = Duration::from_secs(1 << (attempt - 1));
+            let asks_for_more = error.retry_after().is_some_and(|asked| asked > delay);
+            if !error.is_temporary() || asks_for_more || attempt >= MAX_ATTEMPTS {
                 return Err(error);
             }
-            self.clock.sleep(Duration::from_secs(1 << (attempt - 1))).await;
+            self.clock.sleep(delay).await;
             attempt += 1;
         }
     }

@@ -19,7 +19,8 @@ use super::observer::{RequestObserver, RequestSample, Unobserved};
 use super::request::{Endpoint, Request};
 use super::response::{Decoded, decode_error};
 use super::throttle::{
-    MAX_READ_ATTEMPTS, TenantSize, Throttle, delay_before, http_date, is_throttled, is_transient,
+    MAX_READ_ATTEMPTS, MAX_READ_WAIT, TenantSize, Throttle, delay_before, http_date, is_throttled,
+    is_transient,
 };
 use super::transport::{HttpRequest, HttpResponse, Transport, TransportError};
 
@@ -166,6 +167,7 @@ impl Client {
     ) -> Result<T, Error> {
         let endpoint = request.endpoint;
         let mut malformed = 0;
+        let mut waited = Duration::ZERO;
         let mut attempt = 1;
         loop {
             let Exchange { ids, outcome } = self.exchange(request, url).await?;
@@ -197,15 +199,16 @@ impl Client {
                 return Err(Error::Unanswered { endpoint, attempts: attempt, last });
             }
             attempt += 1;
-            tracing::debug!(endpoint = endpoint.label(), attempt, reason = last, "reading again");
-            self.pause(attempt, url, outcome.as_ref().ok()).await;
+            let response = outcome.as_ref().ok();
+            let delay = delay_before(attempt, url.as_str(), response, self.shared.clock.now());
+            waited += delay;
+            if waited > MAX_READ_WAIT {
+                return Err(Error::Unanswered { endpoint, attempts: attempt - 1, last });
+            }
+            let status = response.map(|response| response.status);
+            tracing::debug!(endpoint = endpoint.label(), attempt, status, ?delay, "reading again");
+            self.shared.clock.sleep(delay).await;
         }
-    }
-
-    /// Waits before attempt `next_attempt`.
-    async fn pause(&self, next_attempt: u32, url: &GraphUrl, response: Option<&HttpResponse>) {
-        let now = self.shared.clock.now();
-        self.shared.clock.sleep(delay_before(next_attempt, url.as_str(), response, now)).await;
     }
 
     /// One authorised exchange. A 401 is repeated once, with another token where one may be had: it means that nothing was
@@ -246,7 +249,7 @@ impl Client {
 
 fn dressed(http: HttpRequest, request: &Request, client_request_id: &str) -> HttpRequest {
     let mut http = http
-        .with_header("accept", "application/json")
+        .with_header("accept", request.accept())
         .with_header("client-request-id", client_request_id)
         .with_header("x-ms-throttle-priority", request.priority.as_str());
     if request.is_eventual {

@@ -98,15 +98,17 @@ impl fmt::Display for ErrorAnswer {
 pub struct RequestIds {
     /// Graph's own; missing when no answer arrived.
     pub request: Option<String>,
-    /// Ours, sent with the request.
+    /// Ours, sent with the request; empty for a part of a batch.
     pub client_request: String,
 }
 
 impl fmt::Display for RequestIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.request {
-            Some(id) => write!(f, "request-id {id}, client-request-id {}", self.client_request),
-            None => write!(f, "client-request-id {}", self.client_request),
+        match (&self.request, self.client_request.as_str()) {
+            (Some(id), "") => write!(f, "request-id {id}"),
+            (Some(id), ours) => write!(f, "request-id {id}, client-request-id {ours}"),
+            (None, "") => f.write_str("no request-id"),
+            (None, ours) => write!(f, "client-request-id {ours}"),
         }
     }
 }

@@ -214,4 +214,64 @@ mod tests {
         let url = GraphUrl::below(&Cloud::Global.roots(), "/users/delta?$deltatoken=secret").expect("ours");
         assert_eq!(format!("{url:?}"), "GraphUrl(/v1.0/users/delta)");
     }
+
+    mod properties {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// Pieces that an attacker would build a link from.
+        fn piece() -> impl Strategy<Value = String> {
+            let known = [
+                "https://",
+                "http://",
+                "HTTPS://",
+                "https:",
+                "//",
+                "/",
+                "\\",
+                "@",
+                ":",
+                "?",
+                "#",
+                "%2f",
+                "%5c",
+                "..",
+                "/..",
+                "%2e",
+                "graph.microsoft.com",
+                "GRAPH.MICROSOFT.COM",
+                "graph.microsoft.com.",
+                ".evil.example",
+                "evil.example",
+                ":443",
+                ":80",
+                "/v1.0",
+                "/v1.0/users",
+                "/beta",
+                "\t",
+                "\n",
+                "\r",
+                " ",
+                "\u{0}",
+                "\u{3002}",
+                "user:pass",
+            ];
+            prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,3}"]
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+            #[test]
+            fn whatever_is_followed_is_of_our_origin(pieces in proptest::collection::vec(piece(), 1..8)) {
+                let link = pieces.concat();
+                for candidate in [link.clone(), format!("https://graph.microsoft.com{link}"), format!("https://{link}")] {
+                    if let Ok(url) = GraphUrl::follow(&Cloud::Global.roots(), &candidate) {
+                        prop_assert!(url.as_str().starts_with("https://graph.microsoft.com/v1.0/"), "{candidate} -> {url:?}");
+                    }
+                }
+            }
+        }
+    }
 }

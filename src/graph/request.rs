@@ -170,6 +170,11 @@ impl Request {
         self.method != Method::Get && self.endpoint != Endpoint::Batch
     }
 
+    /// The media type of the answer: a count comes as plain text.
+    pub(super) fn accept(&self) -> &'static str {
+        if self.endpoint == Endpoint::UsersCount { "text/plain" } else { "application/json" }
+    }
+
     fn write(endpoint: Endpoint, method: Method, path: String, body: Option<serde_json::Value>) -> Self {
         let body = body.map(|body| body.to_string().into_bytes());
         Self { method, priority: Priority::High, body, ..Self::get(endpoint, path) }

@@ -260,7 +260,12 @@ pub(super) fn decode_group(body: &[u8]) -> Decoded<Group> {
     Ok(Group {
         id: wire.id,
         display_name: wire.display_name,
-        licenses: wire.assigned_licenses.unwrap_or_default().into_iter().map(License::from).collect(),
+        licenses: wire
+            .assigned_licenses
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(LicenseWire::into_license)
+            .collect(),
         on_premises_synced: wire.on_premises_sync_enabled.unwrap_or(false),
         is_dynamic: types.iter().any(|kind| kind.eq_ignore_ascii_case("DynamicMembership")),
     })

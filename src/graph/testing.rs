@@ -108,7 +108,7 @@ impl FakeGraph {
 }
 
 fn is_token(request: &HttpRequest) -> bool {
-    request.url.contains("/oauth2/")
+    request.url.contains("/oauth2/v2.0/")
 }
 
 #[async_trait]

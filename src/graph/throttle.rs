@@ -21,6 +21,9 @@ use budget::Bucket;
 /// Most attempts at one read: the first and six repetitions, which with growing delays spans about half a minute.
 pub(super) const MAX_READ_ATTEMPTS: u32 = 7;
 
+/// Longest time that one read spends between its attempts: whatever a server asks for, a pass has to end.
+pub(super) const MAX_READ_WAIT: Duration = Duration::from_secs(300);
+
 /// Most attempts at one write. Only answers that say "not applied" are repeated, and the next pass comes anyway.
 pub(super) const MAX_WRITE_ATTEMPTS: u32 = 3;
 
@@ -38,6 +41,12 @@ const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// Throttled answers in a row, over all requests, that close the gate. One request in five answered 429 at random
 /// reaches five in a row about once in 3,000 requests; a real block reaches it at once.
 const GATE_AFTER: u32 = 5;
+
+/// While the gate is closed one request at a time goes ahead to see whether it may open, each for so long.
+const TRIAL: Duration = Duration::from_secs(10);
+
+/// How often those who wait look whether the gate has opened.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// From this share of the limit on Graph reports `x-ms-throttle-limit-percentage`, and we slow down.
 const SLOW_FROM_PERCENT: u32 = 80;
@@ -118,11 +127,11 @@ impl Throttle {
     pub(super) async fn admit(&self, resource_units: u32, is_write: bool) {
         loop {
             let now = self.clock.monotonic();
-            let closed = self.with_state(|state| state.closed_until.saturating_sub(now));
+            let closed = self.with_state(|state| state.closed(now));
             if closed.is_zero() {
                 break;
             }
-            self.clock.sleep(closed).await;
+            self.clock.sleep(closed.min(LOOK_EVERY)).await;
         }
         let now = self.clock.monotonic();
         let wait = self.with_state(|state| {
@@ -149,7 +158,10 @@ impl Throttle {
                 state.slow_until = now + SLOW_FOR;
             }
             match delay {
-                None => state.throttled_in_a_row = 0,
+                None => {
+                    state.throttled_in_a_row = 0;
+                    state.closed_until = Duration::ZERO;
+                }
                 Some(delay) => {
                     state.throttled_in_a_row = state.throttled_in_a_row.saturating_add(1);
                     if state.throttled_in_a_row >= GATE_AFTER {
@@ -169,6 +181,15 @@ impl Throttle {
 }
 
 impl State {
+    /// How long the gate stays closed. Whoever finds it open during a block closes it behind itself: it is the trial.
+    fn closed(&mut self, now: Duration) -> Duration {
+        let closed = self.closed_until.saturating_sub(now);
+        if closed.is_zero() && self.throttled_in_a_row >= GATE_AFTER {
+            self.closed_until = now + TRIAL;
+        }
+        closed
+    }
+
     /// What a request counts for while Graph reports that the limit is near: at 80 % as it is, at 100 % double, at
     /// 180 % six times.
     fn slowed(&self, resource_units: u32, now: Duration) -> u32 {

@@ -6,7 +6,8 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Health, Views};
-use crate::model::{MailboxState, Span, Timestamp};
+use crate::invariant;
+use crate::model::{MailboxState, Observation, Span, Timestamp};
 use crate::report::TenantView;
 use crate::report::status::RiskRow;
 use crate::report::words;
@@ -16,6 +17,9 @@ mod timeline;
 
 /// The only style sheet; the content security policy names it by its hash.
 pub(super) const STYLE: &str = include_str!("page/style.css");
+
+/// Problems of one observation that are shown; the log has them all.
+const DOUBTS: usize = 5;
 
 /// A closed envelope.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' \
@@ -40,17 +44,33 @@ pub(super) fn page(views: &Views, health: &Health, now: Timestamp, refreshes: bo
                 div.page {
                     (top(now, refreshes))
                     main {
-                        @if views.is_empty() { (calm(false, "No tenant has reported yet.", "The first pass is under way.")) }
+                        @if views.is_empty() {
+                            (calm(false, "No tenant has reported yet.", "The first pass is under way."))
+                        }
                         @for view in views.values() { (tenant(view, health, now)) }
                     }
                     footer {
-                        (sections::promises())
-                        nav { a href="/metrics" { "metrics" } a href="/api/v1/status" { "status as JSON" } a href="/readyz" { "readiness" } }
+                        (sections::promises(invariant::violations))
+                        nav {
+                            a href="/metrics" { "metrics" }
+                            a href="/api/v1/status" { "status as JSON" }
+                            a href="/readyz" { "readiness" }
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// Text that others wrote, on one line and unable to turn the line around; maud escapes it.
+fn foreign(text: &str) -> Markup {
+    html! { bdi { (words::one_line(text)) } }
+}
+
+/// A horizontal position or width inside a picture, as an attribute.
+fn percent(share: f64) -> String {
+    format!("{share:.2}%")
 }
 
 /// Readable in a row of browser tabs.
@@ -110,7 +130,7 @@ fn head(view: &TenantView, health: &Health, now: Timestamp) -> Markup {
     let short = |digest: &str| words::one_line(digest).chars().take(12).collect::<String>();
     html! {
         div.head {
-            h2 { bdi { (words::one_line(&view.tenant)) } }
+            h2 { (foreign(&view.tenant)) }
             @if view.is_acting { span.chip.good { "acting" } } @else { span.chip { "observing only" } }
             @if view.hold.is_some() { span.chip.bad { "on hold" } }
         }
@@ -128,35 +148,54 @@ fn head(view: &TenantView, health: &Health, now: Timestamp) -> Markup {
                     @if let Some(revision) = &view.policy.revision { " at commit " code { (short(revision)) } }
                 }
             }
-            @if let Some(journal) = &view.journal_head { div { dt { "journal" } dd { code title=(journal) { (short(journal)) } } } }
+            @if let Some(journal) = &view.journal_head {
+                div { dt { "journal" } dd { code title=(journal) { (short(journal)) } } }
+            }
         }
     }
 }
 
+/// What keeps mailkeeper from its work.
 fn banners(view: &TenantView, health: &Health, now: Timestamp) -> Markup {
-    let rejected = view.last_observation.as_ref().filter(|observation| !observation.is_complete());
     html! {
         @if let Some(hold) = &view.hold {
             p.banner.bad.break {
-                b { "On hold" } " since " (words::distance(hold.since, now)) ", by " bdi { (words::one_line(&hold.by)) } ": "
-                bdi { (words::one_line(&hold.reason)) } ". "
-                @match hold.until { Some(until) => { "Ends " (words::distance(until, now)) "." } None => "Nothing is sent until somebody resumes." }
-            }
-        }
-        @if let Some(failure) = &view.policy.failed {
-            p.banner.bad.break { b { "The newest policy cannot be loaded." } " The last good one stands and nothing is started. " bdi { (words::one_line(failure)) } }
-        }
-        @if let Some(rejected) = rejected {
-            p.banner.bad.break {
-                b { "The last observation is not believed" } " and nothing follows from it: "
-                @for (index, problem) in rejected.problems.iter().filter(|problem| problem.kind.is_blocking()).take(5).enumerate() {
-                    @if index > 0 { "; " }
-                    (words::plain(problem.kind.label())) " (" bdi { (words::one_line(&problem.detail)) } ")"
+                b { "On hold" } " by " (foreign(&hold.by)) ", " (words::distance(hold.since, now)) ": "
+                (foreign(&hold.reason)) ". "
+                @match hold.until {
+                    Some(until) => { "Ends " (words::distance(until, now)) "." }
+                    None => "Nothing is sent until somebody resumes.",
                 }
             }
         }
+        @if let Some(failure) = &view.policy.failed {
+            p.banner.bad.break {
+                b { "The newest policy cannot be loaded." }
+                " The last good one stands and nothing is started. " (foreign(failure))
+            }
+        }
         @if let Some(failure) = &health.store_failure {
-            p.banner.bad.break { b { "State or journal cannot be written" } ", so nothing is sent: " bdi { (words::one_line(failure)) } }
+            p.banner.bad.break {
+                b { "State or journal cannot be written" } ", so nothing is sent: " (foreign(failure))
+            }
+        }
+        @if let Some(observation) = &view.last_observation { (doubts(observation)) }
+    }
+}
+
+fn doubts(observation: &Observation) -> Markup {
+    let blocking = || observation.problems.iter().filter(|problem| problem.kind.is_blocking());
+    html! {
+        @if !observation.is_complete() {
+            div.banner.bad.break {
+                p { b { "The last observation is not believed" } ", and nothing follows from it:" }
+                ul {
+                    @for problem in blocking().take(DOUBTS) {
+                        li { (words::plain(problem.kind.label())) ": " (foreign(&problem.detail)) }
+                    }
+                    @if blocking().count() > DOUBTS { li { "and " (blocking().count() - DOUBTS) " more" } }
+                }
+            }
         }
     }
 }
@@ -173,7 +212,7 @@ fn lead(view: &TenantView, now: Timestamp) -> Markup {
         " of " (words::count_of(view.kept)) " kept, " (words::count_of(within_a_week)) " within a week."
         @if let Some(next) = next {
             " The next deadline is in " b { (next.time_left_text(now)) } ": "
-            bdi.break { (words::one_line(&next.upn)) } "."
+            span.break { (foreign(&next.upn)) } "."
         } @else { " No deadline that is known lies ahead." }
     }
 }
@@ -227,7 +266,7 @@ fn at_ease(view: &TenantView, now: Timestamp) -> Markup {
 fn calm(is_good: bool, sentence: &str, detail: &str) -> Markup {
     html! {
         section.card.calm.waiting[!is_good] {
-            svg viewBox="0 0 48 48" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" {
+            svg viewBox="0 0 48 48" aria-hidden="true" {
                 circle cx="24" cy="24" r="21" {}
                 @if is_good { path d="m15 25 6.5 6.5L34 18" {} } @else { path d="M24 13v12l7 5" {} }
             }

@@ -203,32 +203,94 @@ async fn a_taken_port_is_an_error_that_names_it() {
 }
 
 #[tokio::test]
-async fn zzz_dump() {
-    let one = {
-        let mut v = sample::crowded(1);
-        v.asks.clear();
-        v
-    };
-    let mut held = sample::troubled();
-    held.hold = Some(crate::report::status::HoldView {
-        since: NOW - Span::from_hours(2),
-        until: Some(NOW + Span::from_hours(2)),
-        reason: "migration weekend".into(),
-        by: "ola".into(),
-    });
-    held.is_acting = false;
-    held.policy.failed =
-        Some("policy.yaml:14:5: unknown key `on_licence_lost`, did you mean `on_license_lost`?".into());
-    for (name, view) in [
-        ("empty", sample::healthy()),
-        ("trouble", sample::troubled()),
-        ("one", one),
-        ("thirty", sample::crowded(30)),
-        ("many", sample::crowded(500)),
-        ("hostile", sample::hostile()),
-        ("held", held),
-    ] {
-        let (_, _, body) = get_page(young(view), "/").await;
-        std::fs::write(format!("/tmp/report-{name}.html"), body).unwrap();
+async fn the_page_is_one_self_contained_document_and_its_style_is_the_announced_one() {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+
+    let (status, headers, body) = get_page(young(sample::troubled()), "/").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+    for foreign in ["<script", "<link rel=\"stylesheet", "src=", "@import", "javascript:", "style=\""] {
+        assert!(!body.contains(foreign), "{foreign}");
     }
+    assert_eq!(body.matches("://").count(), 1, "only the name space of the icon, which is never fetched");
+    let style =
+        body.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).expect("a style").0;
+    let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(style));
+    assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII").contains(&hash));
+}
+
+#[tokio::test]
+async fn the_page_says_what_is_at_risk_and_what_happens_next() {
+    let (_, _, body) = get_page(young(sample::troubled()), "/").await;
+    let expected = [
+        "<b>6 mailboxes at risk</b> of 4,127 kept, 3 within a week.",
+        "The next deadline is in <b>19h</b>",
+        "assign SPE_E3: sent, to be verified",
+        "waits for approval",
+        "Restore carl.vonberg@contoso.com, deleted 27 days ago?",
+        "mailkeeper approve a-7k2m",
+        "2 missing, needed by 2026-11-24 00:00 UTC (in 12h)",
+        "passed the limit",
+    ];
+    for text in expected {
+        assert!(body.contains(text), "{text}");
+    }
+    assert!(!body.contains("where it should be"));
+}
+
+#[tokio::test]
+async fn hostile_text_is_only_text() {
+    let (_, _, body) = get_page(young(sample::hostile()), "/").await;
+    assert!(!body.contains("<script"), "markup from the tenant");
+    assert!(body.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;"), "shown, and escaped");
+    assert!(!body.contains(['\u{1b}', '\u{202e}']), "hidden characters");
+    let quoted =
+        body.split("title=\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(title, _)| title);
+    assert!(quoted.clone().count() > 5);
+    assert!(quoted.into_iter().all(|title| !title.contains(['<', '>'])), "an attribute was left");
+}
+
+#[tokio::test]
+async fn all_is_well_is_said_only_where_it_was_seen() {
+    let well = "Every kept mailbox is where it should be.";
+    assert!(get_page(young(sample::healthy()), "/").await.2.contains(well));
+
+    let mut unseen = sample::healthy();
+    unseen.last_complete_observation = None;
+    let mut unkept = sample::healthy();
+    unkept.kept = 0;
+    for (view, instead) in [(unseen, "Nothing is known yet."), (unkept, "No mailbox is kept.")] {
+        let (_, _, body) = get_page(young(view), "/").await;
+        assert!(body.contains(instead) && !body.contains(well), "{instead}");
+    }
+    let mut nobody = young(sample::healthy());
+    nobody.views = watch::channel(Views::new()).1;
+    assert!(get_page(nobody, "/").await.2.contains("No tenant has reported yet."));
+}
+
+#[tokio::test]
+async fn what_stops_mailkeeper_stands_at_the_top() {
+    let (_, _, body) = get_page(state(sample::hostile(), Span::from_hours(2)), "/").await;
+    for text in ["On hold", "The newest policy cannot be loaded.", "<dd class=\"late\">"] {
+        assert!(body.contains(text), "{text}");
+    }
+    let (_, _, body) = get_page(young(sample::healthy()), "/").await;
+    assert!(!body.contains("class=\"banner"));
+}
+
+#[tokio::test]
+async fn a_crowd_is_bounded_and_counted() {
+    let (_, _, body) = get_page(young(sample::crowded(500)), "/").await;
+    assert_eq!(body.matches("<li class=\"row ").count(), 50);
+    assert!(body.contains("user000@contoso.com") && !body.contains("user050@contoso.com"));
+    assert!(body.contains("and 450 more, the next of them: 2d 5h"));
+    assert!(body.len() < 150_000, "{}", body.len());
+}
+
+#[tokio::test]
+async fn refreshing_can_be_stopped() {
+    let refresh = "http-equiv=\"refresh\"";
+    assert!(get_page(young(sample::healthy()), "/").await.2.contains(refresh));
+    assert!(!get_page(young(sample::healthy()), "/?refresh=off").await.2.contains(refresh));
 }

@@ -60,3 +60,44 @@ impl<T> Document<'_, T> {
         self.faults.warning(place, path, value, complaint);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::{Deserialize, Deserializer, Visitor};
+
+    use super::*;
+
+    /// Comes out differently from the two readers: one lends its texts, the other gives them away.
+    #[derive(Debug, Default, PartialEq)]
+    struct Telltale {
+        was_given_away: bool,
+    }
+
+    impl<'de> Deserialize<'de> for Telltale {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Watch;
+            impl Visitor<'_> for Watch {
+                type Value = Telltale;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("a text")
+                }
+                fn visit_str<E>(self, _: &str) -> Result<Telltale, E> {
+                    Ok(Telltale { was_given_away: false })
+                }
+                fn visit_string<E>(self, _: String) -> Result<Telltale, E> {
+                    Ok(Telltale { was_given_away: true })
+                }
+            }
+            deserializer.deserialize_string(Watch)
+        }
+    }
+
+    #[test]
+    fn a_file_that_two_parsers_read_differently_is_refused() {
+        static ANY: Shape = Shape::Text(|_| Ok(()));
+        let source = Source { name: "odd.yaml".to_owned(), text: "odd\n".to_owned() };
+        let document: Document<'_, Telltale> = Document::read(&source, &ANY);
+        let faults = document.faults.into_list();
+        assert_eq!(faults[0].message, "two YAML parsers read this file differently");
+    }
+}

@@ -2,7 +2,11 @@
 
 mod render;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
+
+use super::scalar;
 
 pub use render::{Format, render};
 
@@ -105,14 +109,19 @@ pub struct Faults<'s> {
     source: &'s Source,
     list: Vec<Fault>,
     hidden: Vec<String>,
+    hidden_lines: BTreeSet<u32>,
+    left_out: usize,
 }
 
 /// Longest value shown in a fault, in characters: long enough for an id or an address, short enough for one line.
 const LONGEST_VALUE: usize = 80;
 
+/// Faults of one file that are shown. Nobody reads more, and a file that is wrong throughout must not cost minutes.
+const MOST_FAULTS: usize = 200;
+
 impl<'s> Faults<'s> {
     pub fn new(source: &'s Source) -> Self {
-        Self { source, list: Vec::new(), hidden: Vec::new() }
+        Self { source, list: Vec::new(), hidden: Vec::new(), hidden_lines: BTreeSet::new(), left_out: 0 }
     }
 
     pub fn error(&mut self, place: Place, path: &str, value: &str, complaint: Complaint) {
@@ -123,9 +132,14 @@ impl<'s> Faults<'s> {
         self.add(Severity::Warning, place, path, value, complaint);
     }
 
-    /// A text that no fault may show: a secret that stands where none belongs.
-    pub fn hide(&mut self, secret: &str) {
-        self.hidden.extend(secret.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+    /// A text that no fault may show: a secret that stands where none belongs. Neither are its lines shown, because
+    /// there it may be written with escapes.
+    pub fn hide(&mut self, place: Place, secret: &str) {
+        let lines: Vec<String> = secret.lines().map(|line| visible(line.trim())).collect();
+        let last = place.line.saturating_add(u32::try_from(lines.len()).unwrap_or(u32::MAX));
+        self.hidden_lines.extend(place.line..=last);
+        // A shorter one is no secret, and covering it would garble every text.
+        self.hidden.extend(lines.into_iter().filter(|line| line.chars().count() >= 4));
     }
 
     /// The name of the file.
@@ -151,35 +165,61 @@ impl<'s> Faults<'s> {
         for fault in &mut self.list {
             for secret in &self.hidden {
                 let stars = "*".repeat(secret.chars().count());
-                for text in [&mut fault.value, &mut fault.message, &mut fault.hint] {
+                for text in [&mut fault.path, &mut fault.value, &mut fault.message, &mut fault.hint] {
                     *text = text.replace(secret, &stars);
                 }
-                fault.excerpt = fault.excerpt.take().map(|line| line.replace(secret, &stars));
+            }
+            if self.hidden_lines.contains(&fault.line) {
+                fault.excerpt = None;
             }
         }
         self.list.sort_by_key(|fault| (fault.line, fault.column, fault.severity));
         self.list.dedup();
+        if self.left_out > 0 {
+            let message = format!("{} more faults are not shown", self.left_out);
+            self.list.push(Fault::of_file(&self.source.name, message, "repair these first"));
+        }
         self.list
     }
 
     fn add(&mut self, severity: Severity, place: Place, path: &str, value: &str, complaint: Complaint) {
+        if self.list.len() >= MOST_FAULTS {
+            self.left_out += 1;
+            return;
+        }
         let excerpt = (place.line as usize)
             .checked_sub(1)
             .and_then(|index| self.source.text.lines().nth(index))
+            .filter(|line| !mentions_secret(line))
             .map(str::to_owned);
         self.list.push(Fault {
             severity,
             file: self.source.name.clone(),
             line: place.line,
             column: place.column,
-            path: path.to_owned(),
-            value: shortened(value),
-            message: complaint.message,
-            hint: complaint.hint,
+            path: visible(path),
+            value: visible(&shortened(value)),
+            message: visible(&complaint.message),
+            hint: visible(&complaint.hint),
             excerpt,
             width: place.width,
         });
     }
+}
+
+/// With the replacement sign for what a terminal would obey or not show: escapes in quoted texts can hold anything.
+pub fn visible(text: &str) -> String {
+    text.chars()
+        .map(|sign| if scalar::is_hidden(sign) { char::REPLACEMENT_CHARACTER } else { sign })
+        .collect()
+}
+
+/// True for a line that may hold a secret. Where a file cannot even be parsed, this is all there is to go by.
+fn mentions_secret(line: &str) -> bool {
+    let lowered = line.to_ascii_lowercase();
+    ["secret:", "secret\"", "secret'", "password", "token:", "-----begin"]
+        .iter()
+        .any(|word| lowered.contains(word))
 }
 
 fn shortened(value: &str) -> String {

@@ -16,7 +16,7 @@ pub static POLICY: Shape = Shape::Map(&[
     Field::optional("unanswered_asks", &UNANSWERED),
 ]);
 
-static VERSION: Shape = Shape::Whole { least: 1, most: 1, hint: "write `version: 1`" };
+static VERSION: Shape = Shape::OneOf { numbers: &[1], hint: "write `version: 1`, the only one there is" };
 
 static RETENTION: Shape = Shape::Map(&[Field::optional("days", &DAYS), Field::optional("margin", &DURATION)]);
 
@@ -55,7 +55,17 @@ static SKUS: Shape = Shape::List(&Shape::Text(skus::check));
 
 static ASSIGN: Shape = Shape::WordOr { words: &["direct"], otherwise: &ASSIGN_GROUP };
 
-static ASSIGN_GROUP: Shape = Shape::Map(&[Field::required("group", &ID)]);
+static ASSIGN_GROUP: Shape = Shape::Map(&[
+    Field::required("group", &ID),
+    Field::optional(
+        "direct",
+        &Shape::Refused {
+            message: "direct and by a group at once",
+            hint: "write `assign: direct`, or `assign: { group: .. }` alone",
+            is_secret: false,
+        },
+    ),
+]);
 
 static RESPONSE: Shape = Shape::Choice(&["act", "ask", "report"]);
 

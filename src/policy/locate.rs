@@ -4,9 +4,12 @@
 //! The only file that names the parser with positions. What the values mean is read elsewhere, by another parser; both
 //! must agree before a file counts.
 
+use std::collections::BTreeMap;
+
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::fault::{Complaint, Faults, Place, Source};
+use super::scalar;
 
 /// A policy or settings file longer than this is refused unread: 100,000 ids fit, and no hand writes more.
 pub const LONGEST_FILE: usize = 1024 * 1024;
@@ -79,7 +82,7 @@ impl Node {
 
 /// Reads the one document in `source`. `None` when there is nothing to go on with; the reason is among the faults.
 pub fn locate(source: &Source, faults: &mut Faults<'_>) -> Option<Node> {
-    if report_tabs(source, faults) {
+    if report_signs(source, faults) {
         return None;
     }
     let mut builder = Builder { parser: Parser::new_from_str(&source.text), faults };
@@ -100,14 +103,27 @@ fn is_nothing(node: &Node) -> bool {
     matches!(&node.content, Content::Scalar { text, is_plain: true } if is_null(text))
 }
 
-/// YAML forbids tabs as indentation, and parsers say it in ways that nobody understands.
-fn report_tabs(source: &Source, faults: &mut Faults<'_>) -> bool {
-    for (index, line) in source.text.lines().enumerate() {
-        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        let is_blank = indent == line.len() || line[indent..].starts_with('#');
-        if let Some(tab) = line[..indent].find('\t').filter(|_| !is_blank) {
-            let place = Place { line: number(index + 1), column: number(tab + 1), width: 1 };
-            faults.error(place, "", "", Complaint::new("a tab in the indentation", "indent with spaces"));
+/// Signs that a reviewer does not see or a parser reads in its own way. True when there are any.
+fn report_signs(source: &Source, faults: &mut Faults<'_>) -> bool {
+    // Not `lines()`: it would take a carriage return before a line break away.
+    for (index, line) in source.text.split('\n').enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let is_indentation =
+            |column: usize| line.chars().take(column).all(|sign| sign == ' ' || sign == '\t');
+        let is_comment = line.trim_start().starts_with('#');
+        for (column, sign) in line.chars().enumerate() {
+            let complaint = match sign {
+                '\t' if !is_comment && is_indentation(column) && !line.trim().is_empty() => {
+                    Complaint::new("a tab in the indentation", "indent with spaces")
+                }
+                sign if scalar::is_hidden(sign) => Complaint::new(
+                    format!("an invisible sign, U+{:04X}", u32::from(sign)),
+                    "remove it: what is reviewed must be what is read",
+                ),
+                _ => continue,
+            };
+            let place = Place { line: number(index + 1), column: number(column + 1), width: 1 };
+            faults.error(place, "", "", complaint);
         }
     }
     faults.has_errors()
@@ -215,6 +231,7 @@ impl<'s> Builder<'_, 's, '_> {
 
     fn map(&mut self, depth: usize, path: &str) -> Result<Content, Stop> {
         let mut entries: Vec<(Key, Node)> = Vec::new();
+        let mut seen: BTreeMap<String, u32> = BTreeMap::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -225,13 +242,13 @@ impl<'s> Builder<'_, 's, '_> {
             let child = joined(path, &text);
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1, &child)?;
-            if self.accepts_key(&key, &entries, &child) {
+            if self.accepts_key(&key, &mut seen, &child) {
                 entries.push((Key { text, place: key.place }, value));
             }
         }
     }
 
-    fn accepts_key(&mut self, key: &Node, entries: &[(Key, Node)], path: &str) -> bool {
+    fn accepts_key(&mut self, key: &Node, seen: &mut BTreeMap<String, u32>, path: &str) -> bool {
         let Content::Scalar { text, .. } = &key.content else {
             let complaint = Complaint::new("a list or map as a key", "write a word, a colon and a value");
             self.faults.error(key.place, path, "", complaint);
@@ -243,10 +260,10 @@ impl<'s> Builder<'_, 's, '_> {
             self.faults.error(key.place, path, text, complaint);
             return false;
         }
-        if let Some((first, _)) = entries.iter().find(|(first, _)| first.text == *text) {
+        if let Some(line) = seen.insert(text.clone(), key.place.line) {
             let complaint = Complaint::new(
                 format!("`{text}` is written twice"),
-                format!("it stands in line {} already; only one can be meant", first.place.line),
+                format!("it stands in line {line} already; only one can be meant"),
             );
             self.faults.error(key.place, path, text, complaint);
             return false;
@@ -260,9 +277,15 @@ impl<'s> Builder<'_, 's, '_> {
             self.faults.error(place(span), path, "", complaint);
         }
         if let Some(tag) = tag {
-            let complaint =
-                Complaint::new(format!("a tag `{}`: none is needed", tag.original()), "remove it");
-            self.faults.error(place(span), path, "", complaint);
+            let start = span.tag_start().unwrap_or(span.start);
+            let written = tag.original();
+            let at = Place {
+                line: number(start.line()),
+                column: number(start.col() + 1),
+                width: number(written.chars().count()),
+            };
+            let complaint = Complaint::new(format!("a tag `{written}`: none is needed"), "remove it");
+            self.faults.error(at, path, "", complaint);
         }
     }
 }

@@ -127,10 +127,23 @@ pub fn filled(text: &str) -> Result<(), Complaint> {
     if text.trim().is_empty() {
         return Err(Complaint::new("an empty text", "write something, or leave the key out"));
     }
-    if text.chars().any(char::is_control) {
-        return Err(Complaint::new("a line break or control character inside", "write it on one line"));
+    match text.chars().find(|sign| is_hidden(*sign) || *sign == '\t') {
+        Some('\n') => Err(Complaint::new("a line break inside", "write it on one line")),
+        Some(sign) => {
+            Err(Complaint::new(format!("an invisible sign inside, U+{:04X}", u32::from(sign)), "remove it"))
+        }
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Control characters, line breaks other than LF and CR LF, signs of writing direction, and spaces without width. The
+/// two joiners are left alone: Persian and Indian names need them.
+pub fn is_hidden(sign: char) -> bool {
+    let is_control = sign.is_control() && sign != '\t';
+    let is_break = matches!(sign, '\u{2028}' | '\u{2029}');
+    let is_direction = matches!(sign, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}');
+    let has_no_width = matches!(sign, '\u{00ad}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+    is_control || is_break || is_direction || has_no_width
 }
 
 /// True where YAML reads plain `text` as text and as nothing else, in every version and parser. `NO`, `on` and `yes` are

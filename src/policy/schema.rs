@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::model::Response;
 
@@ -33,8 +34,40 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
 }
 
 /// The JSON Schema of the policy file.
-pub fn policy_schema() -> serde_json::Value {
-    schemars::schema_for!(PolicyFile).to_value()
+pub fn policy_schema() -> Value {
+    json_schema::<PolicyFile>()
+}
+
+/// The JSON Schema of a written form. A key may be left out, but never be null: that is refused when the file is read.
+pub fn json_schema<T: JsonSchema>() -> Value {
+    let mut schema = schemars::schema_for!(T).to_value();
+    remove_null(&mut schema);
+    schema
+}
+
+fn remove_null(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(options)) = object.get_mut("anyOf") {
+                options.retain(|option| option.get("type").is_none_or(|name| name != "null"));
+                if let [Value::Object(only)] = options.as_slice() {
+                    let only = only.clone();
+                    object.remove("anyOf");
+                    object.extend(only);
+                }
+            }
+            object.values_mut().for_each(remove_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_null),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// mailkeeper policy: which mailboxes must survive, and what may be done about it.
@@ -135,7 +168,7 @@ pub enum AssignWord {
 #[serde(deny_unknown_fields)]
 pub struct AssignGroup {
     /// Object id of the licensing group.
-    #[schemars(extend("format" = "uuid"))]
+    #[schemars(required, extend("format" = "uuid"))]
     pub group: Option<String>,
 }
 

@@ -25,6 +25,8 @@ pub enum Shape {
         otherwise: &'static Shape,
     },
     Text(Check),
+    /// A text that is not shown when it is wrong: it may be a secret in the wrong place.
+    Discreet(Check),
     /// A whole number in this range; the text says what to do instead of a number outside.
     Whole {
         least: i64,
@@ -40,8 +42,12 @@ pub enum Shape {
     Flag,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// Never allowed here; the text says where it belongs. The value is not shown.
-    Secret(&'static str),
+    /// Never allowed here, though people try.
+    Refused {
+        message: &'static str,
+        hint: &'static str,
+        is_secret: bool,
+    },
 }
 
 /// Says whether a text will do.
@@ -85,8 +91,11 @@ impl Walk<'_, '_> {
         if node.content == Content::Refused {
             return None;
         }
-        if let Shape::Secret(hint) = shape {
-            return self.secret(node, hint, path);
+        if let Shape::Refused { message, hint, is_secret } = shape {
+            if *is_secret {
+                self.faults.hide(node.place, node.written());
+            }
+            return self.refuse(node, path, Complaint::new(*message, *hint));
         }
         if let Content::Scalar { text, is_plain: true } = &node.content
             && is_null(text)
@@ -108,7 +117,10 @@ impl Walk<'_, '_> {
             },
             Shape::WordOr { words, otherwise } => match &node.content {
                 Content::Map(_) => self.value(node, otherwise, path),
-                _ => self.scalar(node, shape, path, |text, _| choice(text, words)),
+                _ => self.scalar(node, shape, path, |text, _| {
+                    let hint = format!("write {}, or {}", words.join(" or "), wanted(otherwise));
+                    choice(text, words).map_err(|complaint| Complaint { hint, ..complaint })
+                }),
             },
             Shape::Text(check) => self.scalar(node, shape, path, |text, is_plain| {
                 if is_plain && !scalar::reads_as_text(text) && check(text).is_ok() {
@@ -119,6 +131,12 @@ impl Walk<'_, '_> {
                 }
                 check(text).map(|()| Value::from(text))
             }),
+            Shape::Discreet(check) => {
+                if check(node.written()).is_err() {
+                    self.faults.hide(node.place, node.written());
+                }
+                self.scalar(node, shape, path, |text, _| check(text).map(|()| Value::from(text)))
+            }
             Shape::Whole { least, most, hint } => {
                 self.scalar(node, shape, path, |text, is_plain| whole(text, is_plain, *least, *most, hint))
             }
@@ -133,13 +151,8 @@ impl Walk<'_, '_> {
             }),
             Shape::Flag => self.scalar(node, shape, path, flag),
             Shape::Choice(words) => self.scalar(node, shape, path, |text, _| choice(text, words)),
-            Shape::Secret(_) => None,
+            Shape::Refused { .. } => None,
         }
-    }
-
-    fn secret(&mut self, node: &Node, hint: &str, path: &str) -> Option<Value> {
-        self.faults.hide(node.written());
-        self.refuse(node, path, Complaint::new("a secret does not belong here", hint))
     }
 
     fn map(&mut self, node: &Node, fields: &'static [Field], path: &str) -> Option<Value> {
@@ -179,12 +192,12 @@ impl Walk<'_, '_> {
 
     fn unknown_key(&mut self, key: &Key, value: &Node, fields: &'static [Field], path: &str) {
         if sounds_secret(&key.text) {
-            self.faults.hide(value.written());
+            self.faults.hide(value.place, value.written());
         }
         let meant = fields.iter().find(|field| {
             field.also_written.contains(&key.text.as_str()) || field.name.eq_ignore_ascii_case(&key.text)
         });
-        let visible = fields.iter().filter(|field| !matches!(field.shape, Shape::Secret(_)));
+        let visible = fields.iter().filter(|field| !matches!(field.shape, Shape::Refused { .. }));
         let near =
             meant.map(|field| field.name).or_else(|| nearest(&key.text, visible.map(|field| field.name)));
         let hint = match near {
@@ -214,16 +227,13 @@ impl Walk<'_, '_> {
 
     fn list(&mut self, node: &Node, items: &[Node], shape: &'static Shape, path: &str) -> Option<Value> {
         if items.is_empty() {
-            return self.refuse(
-                node,
-                path,
-                Complaint::new("an empty list", format!("write {}, or leave the key out", wanted(shape))),
-            );
+            let complaint = Complaint::new("an empty list", "write at least one entry, or leave the key out");
+            return self.refuse(node, path, complaint);
         }
         // Only texts and maps are looked at again by index; a bad word, number or flag can be left out.
         let placeholder = match shape {
             Shape::Map(_) | Shape::Table { .. } => Some(Value::Object(Map::new())),
-            Shape::Text(_) => Some(Value::from("")),
+            Shape::Text(_) | Shape::Discreet(_) => Some(Value::from("")),
             _ => None,
         };
         let values = items.iter().enumerate().filter_map(|(index, item)| {
@@ -320,7 +330,7 @@ fn sounds_secret(key: &str) -> bool {
 }
 
 fn names(fields: &[Field]) -> String {
-    let visible = fields.iter().filter(|field| !matches!(field.shape, Shape::Secret(_)));
+    let visible = fields.iter().filter(|field| !matches!(field.shape, Shape::Refused { .. }));
     visible.map(|field| field.name).collect::<Vec<_>>().join(", ")
 }
 
@@ -331,10 +341,80 @@ fn wanted(shape: &Shape) -> String {
         Shape::List(_) => "a list".to_owned(),
         Shape::OneOrMany(item) => format!("{} or a list of them", wanted(item)),
         Shape::WordOr { words, otherwise } => format!("{} or {}", words.join(", "), wanted(otherwise)),
-        Shape::Text(_) => "a text".to_owned(),
+        Shape::Text(_) | Shape::Discreet(_) => "a text".to_owned(),
         Shape::Whole { .. } | Shape::OneOf { .. } => "a whole number".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Choice(words) => words.join(" or "),
-        Shape::Secret(_) => "nothing".to_owned(),
+        Shape::Refused { .. } => "nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub mod tests_support {
+    //! For policy and settings: the table must name the keys that the types name.
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The keys of every map in the table, followed along with the JSON Schema that is made from the types.
+    pub fn assert_same_keys(shape: &'static Shape, schema: &Value) {
+        let count = compare(shape, schema, schema, "", &mut BTreeSet::new());
+        assert!(count >= 5, "only {count} maps were compared");
+    }
+
+    fn compare(
+        shape: &'static Shape,
+        schema: &Value,
+        root: &Value,
+        path: &str,
+        seen: &mut BTreeSet<usize>,
+    ) -> usize {
+        let schema = resolved(schema, root);
+        match shape {
+            Shape::Map(fields) => {
+                if !seen.insert(fields.as_ptr() as usize) {
+                    return 0;
+                }
+                let properties =
+                    schema["properties"].as_object().unwrap_or_else(|| panic!("{path}: {schema}"));
+                let visible = || fields.iter().filter(|field| !matches!(field.shape, Shape::Refused { .. }));
+                let ours: BTreeSet<&str> = visible().map(|field| field.name).collect();
+                let theirs: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+                assert_eq!(ours, theirs, "{path}");
+                let required: BTreeSet<&str> =
+                    visible().filter(|field| field.is_required).map(|field| field.name).collect();
+                let demanded = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                assert_eq!(required, demanded.collect(), "required at {path}");
+                let below = visible().map(|field| {
+                    compare(field.shape, &properties[field.name], root, &joined(path, field.name), seen)
+                });
+                1 + below.sum::<usize>()
+            }
+            Shape::List(item) => compare(item, &schema["items"], root, path, seen),
+            Shape::WordOr { otherwise, .. } => {
+                let options = schema["anyOf"].as_array().into_iter().flatten();
+                let map = options
+                    .map(|option| resolved(option, root))
+                    .find(|option| option["properties"].is_object());
+                compare(otherwise, map.unwrap_or_else(|| panic!("{path}: {schema}")), root, path, seen)
+            }
+            Shape::Table { .. }
+            | Shape::OneOrMany(_)
+            | Shape::Text(_)
+            | Shape::Discreet(_)
+            | Shape::Whole { .. }
+            | Shape::OneOf { .. }
+            | Shape::Flag
+            | Shape::Choice(_)
+            | Shape::Refused { .. } => 0,
+        }
+    }
+
+    fn resolved<'v>(schema: &'v Value, root: &'v Value) -> &'v Value {
+        match schema["$ref"].as_str() {
+            Some(name) => resolved(root.pointer(&name[1..]).expect("a definition"), root),
+            None => schema,
+        }
     }
 }

@@ -46,3 +46,59 @@ fn rule_faults(rule: &KeepRule, catalog: &Catalog) -> Vec<Fault> {
     }
     faults
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{MAILBOX_PLANS, PlanId, Sku, SkuId, SkuPlan, Units};
+
+    fn sku(part_number: &str, id: u128, plan: PlanId) -> Sku {
+        let plans = vec![SkuPlan { id: plan, name: "PLAN".to_owned(), applies_to: "User".to_owned() }];
+        Sku {
+            id: SkuId::from_u128(id),
+            part_number: part_number.to_owned(),
+            capability_status: "Enabled".to_owned(),
+            consumed: 0,
+            units: Units::default(),
+            plans,
+        }
+    }
+
+    fn found(licenses: &str, skus: &[Sku]) -> Vec<(Severity, u32, String)> {
+        let text = format!(
+            "version: 1\nlimits: {{ seats_reserved: {{ SPE_E5: 1 }} }}\nkeep:\n  - name: a\n    match: {{ domain: d }}\n    \
+             licenses: {licenses}\n"
+        );
+        let policy = Policy::parse("policy.yaml", &text).expect("good");
+        let faults = policy.faults_against(&skus.iter().cloned().collect());
+        faults.into_iter().map(|fault| (fault.severity, fault.line, fault.message)).collect()
+    }
+
+    #[test]
+    fn rules_need_one_product_of_the_tenant_that_carries_a_mailbox() {
+        let carrying = MAILBOX_PLANS[0].0;
+        let e5 = sku("SPE_E5", 5, carrying);
+        let e3 = sku("SPE_E3", 3, carrying);
+        let empty = sku("SPE_E3", 3, PlanId::from_u128(1));
+        let missing = "the tenant has no product SPE_E3".to_owned();
+        let without = "SPE_E3 carries no mailbox plan in this tenant".to_owned();
+
+        assert_eq!(found("[SPE_E3]", &[]), [], "an empty catalogue was not read");
+        assert_eq!(found("[SPE_E3, spe_e5]", &[e3, e5.clone()]), []);
+        assert_eq!(
+            found("[SPE_E3, SPE_E5]", std::slice::from_ref(&e5)),
+            [(Severity::Warning, 6, missing.clone())]
+        );
+        assert_eq!(found("[SPE_E3]", std::slice::from_ref(&e5)), [(Severity::Error, 6, missing)]);
+        assert_eq!(found("[SPE_E3, SPE_E5]", &[empty, e5.clone()]), [(Severity::Error, 6, without)]);
+        let id = "[00000000-0000-0000-0000-000000000005]";
+        assert_eq!(found(id, &[e5]), [], "by id");
+    }
+
+    #[test]
+    fn a_reserve_of_a_product_that_is_not_there_is_a_warning() {
+        let e3 = sku("SPE_E3", 3, MAILBOX_PLANS[0].0);
+        let message = "seats of SPE_E5 are reserved, and the tenant has no such product".to_owned();
+        assert_eq!(found("[SPE_E3]", &[e3]), [(Severity::Warning, 0, message)]);
+    }
+}

@@ -13,7 +13,7 @@ use prometheus::{GaugeVec, Registry, TextEncoder};
 
 use self::families::Families;
 pub use self::families::{DESCRIPTIONS, Description};
-use super::status::{PassOutcome, RiskRow, TenantView};
+use super::status::{PassOutcome, RiskRow, TenantView, waiting_by_reason};
 use crate::invariant::{self, InvariantId};
 use crate::model::{Action, Cause, MailboxState, OutcomeKind, ProblemKind, Reason, Span, Timestamp, Verdict};
 
@@ -257,7 +257,7 @@ impl Metrics {
     fn publish_decisions(&self, published: &mut Published, view: &TenantView) {
         let families = &self.0.families;
         let tenant = view.tenant.as_str();
-        let waiting = view.waiting_by_reason();
+        let waiting = waiting_by_reason(&view.plan);
         for reason in Reason::ALL {
             let count = waiting.get(reason).map_or(0, Vec::len);
             families.waiting.with_label_values(&[tenant, reason.label()]).set(count as f64);

@@ -193,15 +193,15 @@ impl TenantView {
         });
         rows
     }
+}
 
-    /// The drifts of the newest plan that get no step, by reason.
-    pub fn waiting_by_reason(&self) -> BTreeMap<Reason, Vec<&Waiting>> {
-        let mut groups: BTreeMap<Reason, Vec<&Waiting>> = BTreeMap::new();
-        for waiting in &self.plan.waiting {
-            groups.entry(waiting.reason).or_default().push(waiting);
-        }
-        groups
+/// The drifts of a plan that get no step, by reason.
+pub fn waiting_by_reason(plan: &Plan) -> BTreeMap<Reason, Vec<&Waiting>> {
+    let mut groups: BTreeMap<Reason, Vec<&Waiting>> = BTreeMap::new();
+    for waiting in &plan.waiting {
+        groups.entry(waiting.reason).or_default().push(waiting);
     }
+    groups
 }
 
 /// How soon somebody should look at a mailbox at risk.

@@ -58,7 +58,7 @@ static TENANT: Shape = Shape::Map(&[
 static AUTH: Shape = Shape::Map(&[
     Field::optional("client_id", &ID),
     Field::optional("client_secret_file", &FILLED),
-    Field::optional("client_secret_env", &Shape::Text(variable)),
+    Field::optional("client_secret_env", &Shape::Discreet(variable)),
     Field::optional("certificate_file", &FILLED),
     Field::optional("key_file", &FILLED),
     Field::optional("federated_token_file", &FILLED),
@@ -71,13 +71,17 @@ static AUTH: Shape = Shape::Map(&[
     Field::optional("token", &SECRET),
 ]);
 
-static SECRET: Shape = Shape::Secret(
+static SECRET: Shape = secret(
     "put it into a file and write client_secret_file, or into the environment and write client_secret_env; \
      what stood here should be replaced in Entra",
 );
 
 static KEY: Shape =
-    Shape::Secret("write certificate_file and key_file; what stood here should be replaced in Entra");
+    secret("write certificate_file and key_file; what stood here should be replaced in Entra");
+
+const fn secret(hint: &'static str) -> Shape {
+    Shape::Refused { message: "a secret does not belong here", hint, is_secret: true }
+}
 
 static ENDPOINTS: Shape = Shape::Map(&[
     Field::optional("graph", &Shape::Text(|text| super::check::endpoint(text).map(drop))),

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::policy::schema::json_schema;
+
 /// The JSON Schema of the settings file.
 pub fn settings_schema() -> serde_json::Value {
-    schemars::schema_for!(SettingsFile).to_value()
+    json_schema::<SettingsFile>()
 }
 
 /// mailkeeper settings: how to run.

@@ -12,8 +12,9 @@ use super::directory::User;
 use super::errors::GraphError;
 use super::odata::filter::{Comparison, Filter};
 use super::odata::{Page, json_answer, open_token, seal_token};
-use super::properties::{Nulls, Projection, Property, PropertySet, Select};
+use super::properties::{Property, PropertySet, Select};
 use super::tenant::Tenant;
+use super::user_json::{Nulls, Projection};
 use crate::graph::transport::HttpResponse;
 use crate::model::{Span, Timestamp, UserId};
 

@@ -238,6 +238,13 @@ impl Directory {
         found.into_values().take(limit).collect()
     }
 
+    /// How many live users there are whose lower-case user principal name starts with `prefix`.
+    pub fn count(&self, prefix: &str, wanted: impl Fn(&User) -> bool) -> usize {
+        let from = (std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded);
+        let named = self.by_upn.range::<str, _>(from).take_while(|(upn, _)| upn.starts_with(prefix));
+        named.filter(|(_, id)| self.live.get(id).is_some_and(|user| wanted(user))).count()
+    }
+
     fn is_past(&self, id: UserId, as_of: Timestamp) -> bool {
         self.history.get(&id).is_some_and(|versions| versions.iter().any(|past| past.until > as_of))
     }

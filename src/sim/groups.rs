@@ -13,9 +13,10 @@ use super::directory::{LicencePath, User};
 use super::errors::GraphError;
 use super::licensing::{AddLicence, read_assignment};
 use super::odata::{Entity, Page, SkipToken, count_answer, json_answer, page_size};
-use super::properties::{Projection, Select};
+use super::properties::Select;
 use super::subscriptions::narrow_all;
 use super::tenant::{Job, Tenant};
+use super::user_json::Projection;
 use crate::graph::transport::HttpResponse;
 use crate::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
 

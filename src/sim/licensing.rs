@@ -12,10 +12,11 @@ use super::call::Call;
 use super::directory::{LicenceFailure, LicencePath, PlanStatus, User};
 use super::errors::GraphError;
 use super::odata::{Entity, Page, json_answer};
-use super::properties::{Projection, Select, merged_licences};
+use super::properties::Select;
 use super::subscriptions::Catalogue;
 use super::switches::Switches;
 use super::tenant::Tenant;
+use super::user_json::{Projection, merged_licences};
 use crate::graph::transport::HttpResponse;
 use crate::model::{PlanId, SkuId, Timestamp, UserId};
 

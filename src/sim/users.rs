@@ -12,8 +12,9 @@ use super::directory::{User, UserType};
 use super::errors::GraphError;
 use super::odata::filter::{Comparison, Filter};
 use super::odata::{Entity, Page, SkipToken, count_answer, json_answer, page_size};
-use super::properties::{Projection, Select, merged_licences};
+use super::properties::Select;
 use super::tenant::Tenant;
+use super::user_json::{Projection, merged_licences};
 use crate::graph::transport::HttpResponse;
 use crate::model::{GroupId, Timestamp, UserId};
 
@@ -192,7 +193,7 @@ impl Tenant {
     fn count_matching(&self, query: &UserQuery) -> usize {
         match &query.filter {
             None => self.directory.live_count(),
-            Some(_) => self.directory.live_after(None).filter(|user| query.wants(user)).count(),
+            Some(_) => self.directory.count(&query.prefix, |user| query.wants(user)),
         }
     }
 

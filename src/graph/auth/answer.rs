@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::model::Timestamp;
 
 use super::super::error::tame;
+use super::super::throttle::delay_named;
 use super::super::transport::HttpResponse;
 
 /// Where the answer names no lifetime: the shortest that Entra gives by default.
@@ -35,20 +36,26 @@ pub struct SignInError {
     /// The `error_description` with its AADSTS number, or what happened on the way.
     pub message: String,
     is_temporary: bool,
+    retry_after: Option<Duration>,
 }
 
 impl SignInError {
     pub(super) fn permanent(fault: SignInFault, message: String) -> Self {
-        Self { fault, message, is_temporary: false }
+        Self { fault, message, is_temporary: false, retry_after: None }
     }
 
     pub(super) fn temporary(fault: SignInFault, message: String) -> Self {
-        Self { fault, message, is_temporary: true }
+        Self { fault, message, is_temporary: true, retry_after: None }
     }
 
     /// True when the same request may work later. Follows from the status and the OAuth error, never from AADSTS numbers.
     pub fn is_temporary(&self) -> bool {
         self.is_temporary
+    }
+
+    /// How long the server asked to be left alone, capped.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 }
 
@@ -110,7 +117,7 @@ struct RefusalWire {
 /// `now` is the server's time as far as it is known; only used where the answer tells an end and no length.
 pub(super) fn decode_grant(response: &HttpResponse, now: Timestamp) -> Result<Grant, SignInError> {
     if response.status != 200 {
-        return Err(refusal(response));
+        return Err(SignInError { retry_after: delay_named(response, now), ..refusal(response) });
     }
     let malformed = |detail: &str| SignInError::temporary(SignInFault::Malformed, detail.to_owned());
     let wire: GrantWire =

@@ -1,8 +1,8 @@
 //! The same questions, twenty to a request.
 //!
-//! A 200 around a batch says nothing about its parts: each has its own status, its own `Retry-After`, may be missing, come
-//! twice or under an id in other letters. A part without a usable answer goes into the next round; where batches as such
-//! are refused, single requests take over for good.
+//! A 200 around a batch says nothing about its parts: each has its own status and its own `Retry-After`, may be missing,
+//! come twice or under an id in other letters. A part without a usable answer goes into the next round. Where batches as
+//! such are refused, single requests take over for good.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -11,10 +11,9 @@ use std::time::Duration;
 use crate::model::{ProbeAnswer, UserId};
 
 use super::super::error::Error;
-use super::super::link::GraphUrl;
-use super::super::request::{self, Request};
+use super::super::request::{self, Endpoint, Request};
 use super::super::response::{
-    BatchPart, decode_batch, decode_error, decode_mailbox_identity, decode_mailbox_kind,
+    BatchPart, Decoded, decode_batch, decode_error, decode_mailbox_identity, decode_mailbox_kind,
 };
 use super::super::throttle::{MAX_READ_ATTEMPTS, delay_before, is_transient};
 use super::super::transport::HttpResponse;
@@ -24,7 +23,13 @@ use super::{Client, is_success};
 /// Graph: json-batching.
 const PARTS: usize = 20;
 
-type Answers = BTreeMap<UserId, Result<HttpResponse, Error>>;
+/// One kind of question: how it is asked, and what an answer to it means.
+struct Question<T> {
+    ask: fn(UserId) -> Request,
+    read: fn(&HttpResponse) -> Decoded<T>,
+}
+
+type Answers<T> = BTreeMap<UserId, Result<T, Error>>;
 
 impl Client {
     pub(super) fn uses_batch(&self) -> bool {
@@ -37,87 +42,61 @@ impl Client {
     ) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
         let mut results = Vec::with_capacity(users.len());
         for some in users.chunks(PARTS) {
-            if self.uses_batch() {
-                results.extend(self.probe_batch(some).await);
-            } else {
-                results.extend(self.probe_one_by_one(some).await);
+            let answers = if self.uses_batch() { self.probe_batch(some).await } else { None };
+            match answers {
+                Some(answers) => results.extend(in_order(some, &answers)),
+                None => results.extend(self.probe_one_by_one(some).await),
             }
         }
         results
     }
 
-    /// At most [`PARTS`] users: one batch for the kinds, one for the identities of those that have a mailbox.
-    async fn probe_batch(&self, users: &[UserId]) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
-        let Some(kinds) = self.ask(users, request::mailbox_kind).await else {
-            return self.probe_one_by_one(users).await;
-        };
-        let mut kinds: BTreeMap<UserId, Result<MailboxAnswer, Error>> =
-            kinds.into_iter().map(|(user, answer)| (user, answer.and_then(|part| kind_of(&part)))).collect();
-        let reachable: Vec<UserId> = kinds
-            .iter()
-            .filter(|(_, kind)| matches!(kind, Ok(MailboxAnswer::Kind(_))))
-            .map(|(user, _)| *user)
-            .collect();
-        let mut identities = self.identities(&reachable).await;
-        let mut results = Vec::with_capacity(users.len());
-        for user in users {
-            let result = match kinds.remove(user) {
-                Some(Ok(MailboxAnswer::Kind(kind))) => match identities.remove(user) {
-                    Some(Err(error)) => Err(error),
-                    Some(Ok(primary_id)) => Ok(ProbeAnswer::Reachable { kind, primary_id }),
-                    None => Ok(ProbeAnswer::Reachable { kind, primary_id: None }),
-                },
-                Some(Ok(MailboxAnswer::NoMailbox)) => Ok(ProbeAnswer::NoMailbox),
-                Some(Ok(MailboxAnswer::Unreadable)) => Ok(ProbeAnswer::Unreadable),
-                Some(Err(error)) => Err(error),
-                // The same user twice in the list: the first mention has taken the answer.
-                None => self.probe_single(*user).await,
-            };
-            results.push((*user, result));
-        }
-        results
-    }
-
-    async fn probe_single(&self, user: UserId) -> Result<ProbeAnswer, Error> {
-        let mut one = self.probe_one_by_one(&[user]).await;
-        one.pop().expect("one user gives one result").1
-    }
-
-    async fn identities(&self, users: &[UserId]) -> BTreeMap<UserId, Result<Option<String>, Error>> {
-        if users.is_empty() || !self.shared.roots.features().has_mailbox_identity {
-            return BTreeMap::new();
-        }
-        match self.ask(users, request::mailbox_identity).await {
-            Some(answers) => answers
-                .into_iter()
-                .map(|(user, answer)| (user, answer.and_then(|part| identity_of(&part))))
-                .collect(),
-            None => {
-                let mut identities = BTreeMap::new();
-                for user in users {
-                    identities.insert(*user, self.mailbox_identity(*user).await);
+    /// One batch for the kinds, one for the identities of those that have a mailbox. `None`: batches are refused.
+    async fn probe_batch(&self, users: &[UserId]) -> Option<Answers<ProbeAnswer>> {
+        let kinds = self.ask(users, &Question { ask: request::mailbox_kind, read: read_kind }).await?;
+        let has_mailbox = |kind: &Result<MailboxAnswer, Error>| matches!(kind, Ok(MailboxAnswer::Kind(_)));
+        let reachable: Vec<UserId> =
+            kinds.iter().filter(|(_, kind)| has_mailbox(kind)).map(|(user, _)| *user).collect();
+        let mut identities = self.identities(&reachable).await?;
+        let answers = kinds.into_iter().map(|(user, kind)| {
+            let answer = kind.and_then(|kind| match kind {
+                MailboxAnswer::Kind(kind) => {
+                    let primary_id = identities.remove(&user).transpose()?.flatten();
+                    Ok(ProbeAnswer::Reachable { kind, primary_id })
                 }
-                identities
-            }
-        }
+                MailboxAnswer::NoMailbox => Ok(ProbeAnswer::NoMailbox),
+                MailboxAnswer::Unreadable => Ok(ProbeAnswer::Unreadable),
+            });
+            (user, answer)
+        });
+        Some(answers.collect())
     }
 
-    /// One question for each user, in rounds until each has a final answer. `None`: batches are refused here.
-    async fn ask(&self, users: &[UserId], question: fn(UserId) -> Request) -> Option<Answers> {
+    async fn identities(&self, users: &[UserId]) -> Option<Answers<Option<String>>> {
+        if users.is_empty() || !self.shared.roots.features().has_mailbox_identity {
+            return Some(Answers::new());
+        }
+        self.ask(users, &Question { ask: request::mailbox_identity, read: read_identity }).await
+    }
+
+    /// Asks in rounds until each user has a final answer or the rounds are used up. `None`: batches are refused here.
+    async fn ask<T>(&self, users: &[UserId], question: &Question<T>) -> Option<Answers<T>> {
         let mut answers = Answers::new();
-        let mut open: Vec<UserId> = users.to_vec();
+        let mut open = users.to_vec();
         open.sort_unstable();
         open.dedup();
-        let mut round = 1;
-        loop {
-            let parts: Vec<(String, Request)> =
-                open.iter().enumerate().map(|(index, user)| (part_id(index), question(*user))).collect();
-            let request = request::batch(&parts);
-            let arrived = match self.read(&request, decode_batch).await {
-                Ok(arrived) => arrived,
-                Err(Error::Answer { .. }) => {
+        for round in 1..=MAX_READ_ATTEMPTS {
+            let parts: Vec<(String, Request)> = open
+                .iter()
+                .enumerate()
+                .map(|(index, user)| (part_id(index), (question.ask)(*user)))
+                .collect();
+            let arrived = match self.read(&request::batch(&parts), decode_batch).await {
+                Ok(arrived) => unambiguous(arrived),
+                Err(Error::Answer { answer, .. }) if answer.status != 401 => {
+                    let (status, code) = (answer.status, answer.code());
+                    tracing::info!(status, code, "batches are refused here, asking one by one from now on");
                     self.shared.has_batch.store(false, Ordering::Relaxed);
-                    tracing::info!("batches are refused here, asking one by one from now on");
                     return None;
                 }
                 Err(error) => {
@@ -125,51 +104,71 @@ impl Client {
                     return Some(answers);
                 }
             };
-            let mut by_id = unambiguous(arrived);
-            let mut unanswered = Vec::new();
-            let mut delay = Duration::ZERO;
-            for (index, user) in open.iter().enumerate() {
-                let part = by_id.remove(&part_id(index));
-                self.learn(part.as_ref());
-                match part {
-                    Some(part) if !is_transient(part.status) && part.status != 424 => {
-                        answers.insert(*user, Ok(part));
-                    }
-                    part => {
-                        let url = self
-                            .url_of(&parts[index].1)
-                            .map_or_else(|_| String::new(), |url: GraphUrl| url.as_str().to_owned());
-                        delay =
-                            delay.max(delay_before(round + 1, &url, part.as_ref(), self.shared.clock.now()));
-                        unanswered.push((*user, part));
-                    }
-                }
+            let delay = self.settle(question, &parts, &mut open, arrived, round, &mut answers);
+            if open.is_empty() {
+                break;
             }
-            if unanswered.is_empty() {
-                return Some(answers);
+            if round < MAX_READ_ATTEMPTS {
+                self.shared.clock.sleep(delay).await;
             }
-            if round >= MAX_READ_ATTEMPTS {
-                let endpoint = request.endpoint;
-                answers.extend(unanswered.into_iter().map(|(user, part)| {
-                    let last = part.map_or_else(
-                        || "no answer to this part".to_owned(),
-                        |part| decode_error(&part, "").to_string(),
-                    );
-                    (user, Err(Error::Unanswered { endpoint, attempts: round, last }))
-                }));
-                return Some(answers);
-            }
-            round += 1;
-            self.shared.clock.sleep(delay).await;
-            open = unanswered.into_iter().map(|(user, _)| user).collect();
         }
+        Some(answers)
     }
 
-    fn learn(&self, part: Option<&HttpResponse>) {
-        if let Some(part) = part {
-            self.shared.throttle.learn(part, self.shared.clock.now());
+    /// Sorts the parts of one round: final answers into `answers`; users without one stay in `open`, with the reason noted
+    /// in case this was the last round. Returns the longest delay that any part asked for.
+    fn settle<T>(
+        &self,
+        question: &Question<T>,
+        parts: &[(String, Request)],
+        open: &mut Vec<UserId>,
+        mut arrived: BTreeMap<String, HttpResponse>,
+        round: u32,
+        answers: &mut Answers<T>,
+    ) -> Duration {
+        let now = self.shared.clock.now();
+        let mut delay = Duration::ZERO;
+        let mut unanswered = Vec::new();
+        for (user, (id, request)) in open.iter().zip(parts) {
+            let part = arrived.remove(id);
+            if let Some(part) = &part {
+                self.shared.throttle.learn(part, now);
+            }
+            match judge(part.as_ref(), question.read) {
+                Ok(answer) => {
+                    answers.insert(*user, Ok(answer));
+                }
+                Err(last) => {
+                    delay = delay.max(delay_before(round + 1, &request.path, part.as_ref(), now));
+                    let error = Error::Unanswered { endpoint: Endpoint::Batch, attempts: round, last };
+                    answers.insert(*user, Err(error));
+                    unanswered.push(*user);
+                }
+            }
         }
+        *open = unanswered;
+        delay
     }
+}
+
+/// `Err` is why this part has no final answer yet.
+fn judge<T>(part: Option<&HttpResponse>, read: fn(&HttpResponse) -> Decoded<T>) -> Decoded<T> {
+    let part = part.ok_or_else(|| "no answer to this part of the batch".to_owned())?;
+    if is_transient(part.status) || part.status == 424 {
+        return Err(decode_error(part, "").to_string());
+    }
+    read(part)
+}
+
+fn read_kind(part: &HttpResponse) -> Decoded<MailboxAnswer> {
+    if is_success(part) {
+        return decode_mailbox_kind(&part.body).map(MailboxAnswer::Kind);
+    }
+    Ok(MailboxAnswer::of_error(&decode_error(part, "")))
+}
+
+fn read_identity(part: &HttpResponse) -> Decoded<Option<String>> {
+    if is_success(part) { decode_mailbox_identity(&part.body) } else { Ok(None) }
 }
 
 fn part_id(index: usize) -> String {
@@ -179,31 +178,19 @@ fn part_id(index: usize) -> String {
 /// The parts by id. One that came twice with different content answers nothing.
 fn unambiguous(parts: Vec<BatchPart>) -> BTreeMap<String, HttpResponse> {
     let mut by_id: BTreeMap<String, Option<HttpResponse>> = BTreeMap::new();
-    for part in parts {
-        by_id
-            .entry(part.id)
-            .and_modify(|known| {
-                if known.as_ref() != Some(&part.response) {
-                    *known = None;
-                }
-            })
-            .or_insert(Some(part.response.clone()));
+    for BatchPart { id, response } in parts {
+        match by_id.get_mut(&id) {
+            None => {
+                by_id.insert(id, Some(response));
+            }
+            Some(known) if known.as_ref() == Some(&response) => {}
+            Some(known) => *known = None,
+        }
     }
-    by_id.into_iter().filter_map(|(id, response)| response.map(|response| (id, response))).collect()
+    by_id.into_iter().filter_map(|(id, response)| Some((id, response?))).collect()
 }
 
-fn kind_of(part: &HttpResponse) -> Result<MailboxAnswer, Error> {
-    if is_success(part) {
-        return decode_mailbox_kind(&part.body).map(MailboxAnswer::Kind).map_err(malformed);
-    }
-    Ok(MailboxAnswer::of_error(&decode_error(part, "")))
-}
-
-fn identity_of(part: &HttpResponse) -> Result<Option<String>, Error> {
-    if is_success(part) { decode_mailbox_identity(&part.body).map_err(malformed) } else { Ok(None) }
-}
-
-fn malformed(detail: String) -> Error {
-    let endpoint = request::Endpoint::Batch;
-    Error::Malformed { endpoint, detail, ids: super::RequestIds::default() }
+/// The answers in the order of the question; a user named twice gets the same answer twice.
+fn in_order(users: &[UserId], answers: &Answers<ProbeAnswer>) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
+    users.iter().filter_map(|user| Some((*user, answers.get(user)?.clone()))).collect()
 }

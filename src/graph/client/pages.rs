@@ -39,6 +39,10 @@ impl Trail {
             Position::At(url) => self.client.read_at(&self.request, url, decode).await?,
             Position::End => return Ok(None),
         };
+        if let Some(link) = &page.delta {
+            // Before anybody stores it.
+            self.checked(link)?;
+        }
         self.position = match &page.next {
             Some(link) => Position::At(self.follow(link, page.items.len())?),
             None => Position::End,
@@ -118,11 +122,7 @@ impl DeltaPager {
         };
         let Some(page) = page else { return Ok(None) };
         self.has_token = true;
-        if let Some(link) = page.delta {
-            // Checked before anybody stores it.
-            self.trail.checked(&link)?;
-            self.delta_link = Some(link);
-        }
+        self.delta_link = page.delta;
         Ok(Some(page.items))
     }
 

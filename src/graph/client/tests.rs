@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::model::{GroupId, OutcomeKind, SkuId, UserId};
 
-use super::super::testing::{EPOCH_DATE, FakeGraph, broken, fault, html, ok, throttled};
+use super::super::testing::{Answer, EPOCH_DATE, FakeGraph, broken, fault, html, ok, throttled};
 use super::super::transport::{HttpRequest, HttpResponse, TransportError};
 use super::super::{DeltaItem, LinkFault, RestoreOptions};
 use super::*;
@@ -136,6 +136,16 @@ mod reads {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_server_that_asks_for_ever_longer_pauses_does_not_stop_a_pass() {
+        let (client, graph) = FakeGraph::new(|_, _| Ok(throttled("1000000000"))).client();
+        let started = tokio::time::Instant::now();
+        let error = client.subscribed_skus().await.expect_err("never");
+        assert!(matches!(error, Error::Unanswered { attempts: 2, .. }), "{error}");
+        assert!(started.elapsed() <= MAX_READ_WAIT, "{:?}", started.elapsed());
+        assert_eq!(graph.requests().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_cannot_change_is_not_asked_again() {
         for status in [400, 403, 404, 405, 501] {
             let (client, graph) = FakeGraph::new(move |_, _| Ok(fault(status, "Nope", "no"))).client();
@@ -172,7 +182,11 @@ mod reads {
         })
         .client();
         assert_eq!(client.users_count().await, Ok(893));
-        assert_eq!(graph.requests()[0].header("consistencylevel"), Some("eventual"));
+        let sent = &graph.requests()[0];
+        assert_eq!(
+            (sent.header("consistencylevel"), sent.header("accept")),
+            (Some("eventual"), Some("text/plain"))
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,9 +206,7 @@ mod reads {
 mod writes {
     use super::*;
 
-    async fn assign(
-        answer: impl Fn(u32) -> super::super::super::testing::Answer + Send + Sync + 'static,
-    ) -> (WriteResult, usize) {
+    async fn assign(answer: impl Fn(u32) -> Answer + Send + Sync + 'static) -> (WriteResult, usize) {
         let (client, graph) = FakeGraph::new(move |_, call| answer(call)).client();
         let result = client.assign_license(USER, SKU, &BTreeSet::new()).await;
         (result, graph.requests().len())
@@ -202,7 +214,7 @@ mod writes {
 
     #[tokio::test(start_paused = true)]
     async fn an_uncertain_write_is_sent_once() {
-        let answers: [fn() -> super::super::super::testing::Answer; 9] = [
+        let answers: [fn() -> Answer; 9] = [
             || Err(broken()),
             || Err(TransportError::Timeout(std::time::Duration::from_secs(100))),
             || Err(TransportError::TooLarge { limit_bytes: 1 }),
@@ -238,6 +250,13 @@ mod writes {
         let (result, sent) = assign(|_| Ok(throttled("120"))).await;
         assert_eq!((result.kind, sent), (OutcomeKind::Deferred, 1));
         assert_eq!(result.retry_after, Some(std::time::Duration::from_secs(120)));
+
+        // 401 says that nothing was done: once more with another token, then it waits for the next pass.
+        let (result, sent) = assign(|_| Ok(fault(401, "InvalidAuthenticationToken", "no"))).await;
+        assert_eq!(
+            (result.kind, result.refusal, sent),
+            (OutcomeKind::Deferred, Some(Refusal::TokenRefused), 2)
+        );
 
         let busy = || fault(503, "ServiceUnavailable", "busy").with_header("retry-after", "5");
         let (result, sent) = assign(move |_| Ok(busy())).await;
@@ -391,5 +410,257 @@ mod deltas {
         assert!(matches!(round(&client, stored).await, Err(Error::HostileLink { .. })));
         assert!(graph.everything_sent().is_empty());
         assert!(matches!(round(&client, DeltaStart::Latest).await, Err(Error::HostileLink { .. })));
+    }
+}
+
+mod probes {
+    use serde_json::Value;
+
+    use crate::model::{MailboxKind, ProbeAnswer};
+
+    use super::super::super::Cloud;
+    use super::*;
+
+    fn no_mailbox() -> HttpResponse {
+        fault(
+            404,
+            "MailboxNotEnabledForRESTAPI",
+            "The mailbox is either inactive, soft-deleted, or on-premise.",
+        )
+    }
+
+    fn users(count: u128) -> Vec<UserId> {
+        (1..=count).map(UserId::from_u128).collect()
+    }
+
+    fn reachable(id: &str) -> ProbeAnswer {
+        ProbeAnswer::Reachable { kind: MailboxKind::Shared, primary_id: Some(id.to_owned()) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_about_a_mailbox_is_data_and_a_refusal_says_nothing() {
+        let cases = [
+            (no_mailbox(), MailboxAnswer::NoMailbox),
+            (fault(403, "MailboxNotEnabledForRESTAPI", ""), MailboxAnswer::NoMailbox),
+            (fault(403, "ErrorAccessDenied", ""), MailboxAnswer::Unreadable),
+            (fault(404, "ErrorInvalidUser", ""), MailboxAnswer::Unreadable),
+            (html(404), MailboxAnswer::Unreadable),
+            (fault(501, "NotImplemented", ""), MailboxAnswer::Unreadable),
+        ];
+        for (answer, expected) in cases {
+            let (client, _) = FakeGraph::new(move |_, _| Ok(answer.clone())).client();
+            assert_eq!(client.mailbox_kind(USER).await, Ok(expected));
+            assert_eq!(client.mailbox_identity(USER).await, Ok(None));
+        }
+        let (client, _) = FakeGraph::new(|_, _| Ok(HttpResponse::new(500))).client();
+        assert!(matches!(client.mailbox_kind(USER).await, Err(Error::Unanswered { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_by_one_eight_are_asked_at_a_time_and_answered_in_order() {
+        let (client, graph) = FakeGraph::new(|request, _| match request.url.rsplit('/').next() {
+            Some("userPurpose") => ok(&json!({ "value": "shared" })),
+            _ => ok(&json!({ "primaryMailboxId": "MBX:1" })),
+        })
+        .client();
+        let started = tokio::time::Instant::now();
+        let answers = client.probe_mailboxes(&users(80)).await;
+        // 160 answers of 50 ms, eight at a time, and one token.
+        assert!(started.elapsed() <= std::time::Duration::from_millis(1_100), "{:?}", started.elapsed());
+        assert_eq!(answers.iter().map(|(user, _)| *user).collect::<Vec<_>>(), users(80));
+        assert!(answers.iter().all(|(_, answer)| *answer == Ok(reachable("MBX:1"))));
+        assert_eq!((graph.requests().len(), graph.token_requests()), (160, 1));
+        assert_eq!(graph.requests()[0].header("x-ms-throttle-priority"), Some("Low"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cloud_without_identities_is_not_asked_for_them() {
+        let (client, graph) = FakeGraph::new(|_, _| ok(&json!({ "value": "user" })))
+            .client_with(|config| config.roots = Cloud::China.roots());
+        let answers = client.probe_mailboxes(&[USER]).await;
+        assert_eq!(answers[0].1, Ok(ProbeAnswer::Reachable { kind: MailboxKind::User, primary_id: None }));
+        assert_eq!(graph.requests().len(), 1);
+        assert!(graph.requests()[0].url.starts_with("https://microsoftgraph.chinacloudapi.cn/v1.0/users/"));
+    }
+
+    /// Answers each part of a batch with `part(url, round)`; `None` leaves it out.
+    fn batches(
+        part: impl Fn(&str, u32) -> Option<Value> + Send + Sync + 'static,
+    ) -> (Client, std::sync::Arc<FakeGraph>) {
+        FakeGraph::new(move |request, call| {
+            assert!(request.url.ends_with("/v1.0/$batch"), "{}", request.url);
+            let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+            let mut responses = Vec::new();
+            for asked in body["requests"].as_array().expect("requests") {
+                if let Some(mut answer) = part(asked["url"].as_str().expect("url"), call) {
+                    answer["id"] = asked["id"].as_str().expect("id").to_uppercase().into();
+                    responses.push(answer);
+                }
+            }
+            responses.reverse();
+            ok(&json!({ "responses": responses }))
+        })
+        .client_with(|config| config.has_batch = true)
+    }
+
+    fn good(url: &str) -> Value {
+        let is_kind = url.ends_with("/mailboxSettings/userPurpose");
+        let body = if is_kind { json!({ "value": "shared" }) } else { json!({ "primaryMailboxId": url }) };
+        json!({ "status": 200, "headers": { "Content-Type": "application/json" }, "body": body })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_batches_twenty_share_a_request_whatever_the_order_and_case_of_ids() {
+        let (client, graph) = batches(|url, _| Some(good(url)));
+        let answers = client.probe_mailboxes(&users(45)).await;
+        assert_eq!(answers.iter().map(|(user, _)| *user).collect::<Vec<_>>(), users(45));
+        for (user, answer) in answers {
+            assert_eq!(answer, Ok(reachable(&format!("/users/{user}/settings/exchange"))));
+        }
+        // Three groups, two questions each.
+        assert_eq!(graph.requests().len(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn parts_without_an_answer_are_asked_again_and_only_they() {
+        let (client, graph) =
+            batches(|url, round| match (url.contains("000000000002"), url.contains("000000000003"), round) {
+                (true, _, 0) => Some(json!({ "status": 429, "headers": { "Retry-After": "7" } })),
+                (true, _, 1) => Some(json!({ "status": 424 })),
+                (_, true, 0) => None,
+                (_, true, 1) => Some(json!({ "status": 200, "body": "not an object" })),
+                _ => Some(good(url)),
+            });
+        let started = tokio::time::Instant::now();
+        let answers = client.probe_mailboxes(&users(3)).await;
+        assert!(
+            answers.iter().all(|(_, answer)| matches!(answer, Ok(ProbeAnswer::Reachable { .. }))),
+            "{answers:?}"
+        );
+        assert!(started.elapsed() >= std::time::Duration::from_secs(7));
+        let sizes: Vec<usize> = graph
+            .requests()
+            .iter()
+            .map(|request| {
+                serde_json::from_slice::<Value>(&request.body).expect("JSON")["requests"]
+                    .as_array()
+                    .map_or(0, Vec::len)
+            })
+            .collect();
+        assert_eq!(sizes, [3, 2, 2, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_never_answers_fails_alone_and_the_rounds_end() {
+        let (client, graph) = batches(|url, _| match url.contains("000000000002") {
+            true => Some(json!({ "status": 503, "body": { "error": { "code": "busy", "message": "" } } })),
+            false => {
+                Some(json!({ "status": 404, "body": { "error": { "code": "MailboxNotEnabledForRESTAPI" } } }))
+            }
+        });
+        let answers = client.probe_mailboxes(&users(3)).await;
+        assert_eq!(
+            (&answers[0].1, &answers[2].1),
+            (&Ok(ProbeAnswer::NoMailbox), &Ok(ProbeAnswer::NoMailbox))
+        );
+        assert!(
+            matches!(&answers[1].1, Err(Error::Unanswered { attempts: 7, last, .. }) if last.contains("503 busy"))
+        );
+        assert_eq!(graph.requests().len(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn contradicting_parts_answer_nothing() {
+        let (client, _) = FakeGraph::new(|_, call| {
+            let part = |value: &str| json!({ "id": "probe-0", "status": 200, "body": { "value": value } });
+            let foreign = json!({ "id": "probe-9", "status": 200, "body": { "value": "room" } });
+            match call {
+                0 => ok(&json!({ "responses": [part("shared"), part("user"), foreign] })),
+                1 => ok(&json!({ "responses": [part("shared"), part("shared")] })),
+                _ => ok(&json!({ "responses": [{ "id": "probe-0", "status": 403 }] })),
+            }
+        })
+        .client_with(|config| config.has_batch = true);
+        let answers = client.probe_mailboxes(&[USER]).await;
+        let expected = ProbeAnswer::Reachable { kind: MailboxKind::Shared, primary_id: None };
+        assert_eq!(answers, [(USER, Ok(expected))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_batches_are_refused_single_requests_take_over() {
+        let (client, graph) = FakeGraph::new(|request, _| match request.url.ends_with("$batch") {
+            true => Ok(fault(405, "MethodNotAllowed", "no")),
+            false => Ok(no_mailbox()),
+        })
+        .client_with(|config| config.has_batch = true);
+        let answers = client.probe_mailboxes(&users(45)).await;
+        assert_eq!(answers.len(), 45);
+        assert!(answers.iter().all(|(_, answer)| *answer == Ok(ProbeAnswer::NoMailbox)));
+        assert_eq!(graph.requests().iter().filter(|request| request.url.ends_with("$batch")).count(), 1);
+    }
+}
+
+mod load {
+    use super::*;
+
+    /// A server that throttles one request in five at random must cost those requests a second each, and not slow
+    /// everything to a crawl.
+    #[tokio::test(start_paused = true)]
+    async fn random_throttling_does_not_stop_everybody() {
+        let (client, graph) = FakeGraph::new(|_, call| {
+            // A fixed scramble of the call number stands in for chance.
+            let drawn = (u64::from(call) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+            if drawn % 5 == 0 { Ok(throttled("1")) } else { ok(&user(1)) }
+        })
+        .client_with(|config| config.size = TenantSize::Large);
+        let started = tokio::time::Instant::now();
+        let next = AtomicU64::new(0);
+        let worker = || async {
+            while next.fetch_add(1, Ordering::Relaxed) < 2_000 {
+                assert!(client.user(USER).await.expect("read in the end").is_some());
+            }
+        };
+        futures_util::future::join_all((0..8).map(|_| worker())).await;
+        let (sent, took) = (graph.requests().len(), started.elapsed());
+        assert!((2_300..2_700).contains(&sent), "{sent} requests");
+        assert!(took < Duration::from_secs(120), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_observer_sees_every_request_and_ids_repeat_from_run_to_run() {
+        #[derive(Default)]
+        struct Seen(Mutex<Vec<RequestSample>>);
+        impl RequestObserver for Seen {
+            fn observed(&self, sample: &RequestSample) {
+                self.0.lock().expect("no panic").push(sample.clone());
+            }
+        }
+        let mut runs = Vec::new();
+        for _ in 0..2 {
+            let seen = Arc::new(Seen::default());
+            let observer = seen.clone();
+            let (client, graph) = FakeGraph::new(|_, call| match call {
+                0 => Ok(throttled("1")),
+                1 => Err(broken()),
+                _ => Ok(ok(&json!({ "value": [] }))?.with_header("x-ms-resource-unit", "2")),
+            })
+            .client_with(move |config| config.observer = observer);
+            client.subscribed_skus().await.expect("answered");
+            let samples = seen.0.lock().expect("no panic").clone();
+            let told: Vec<_> =
+                samples.iter().map(|s| (s.endpoint, s.status, s.resource_units, s.is_throttled)).collect();
+            assert_eq!(
+                told,
+                [
+                    (Endpoint::Token, Some(200), 0, false),
+                    (Endpoint::SubscribedSkus, Some(429), 3, true),
+                    (Endpoint::SubscribedSkus, None, 3, false),
+                    (Endpoint::SubscribedSkus, Some(200), 2, false),
+                ]
+            );
+            assert!(samples.iter().all(|sample| sample.duration == Duration::from_millis(50)));
+            runs.push(graph.everything_sent());
+        }
+        assert_eq!(runs[0], runs[1]);
     }
 }

@@ -49,6 +49,8 @@ pub enum Refusal {
     AlreadyThere,
     /// Gone, or not yet on the replica that answered.
     NotFound,
+    /// No token was good enough, also not a new one. The reads raise the alarm.
+    TokenRefused,
     /// Missing permission, or a target that holds administrator roles.
     Forbidden,
     /// Another write to the same object at the same time.
@@ -65,7 +67,9 @@ impl Refusal {
         match self {
             Self::NoSeat => OutcomeKind::NoSeat,
             Self::AlreadyThere => OutcomeKind::AlreadyDone,
-            Self::NotFound | Self::Concurrent | Self::Throttled | Self::Unavailable => OutcomeKind::Deferred,
+            Self::TokenRefused | Self::NotFound | Self::Concurrent | Self::Throttled | Self::Unavailable => {
+                OutcomeKind::Deferred
+            }
             Self::UsageLocation
             | Self::SkuNotOwned
             | Self::ConflictingPlans
@@ -102,7 +106,8 @@ fn refusal(answer: &ErrorAnswer) -> Refusal {
     match answer.status {
         status if is_throttled(status) => Refusal::Throttled,
         503 => Refusal::Unavailable,
-        401 | 403 => Refusal::Forbidden,
+        401 => Refusal::TokenRefused,
+        403 => Refusal::Forbidden,
         404 => Refusal::NotFound,
         409 if answer.has_code("Directory_ConcurrencyViolation") => Refusal::Concurrent,
         400 | 409 | 422 => {

@@ -56,6 +56,14 @@ fn null_absent_and_new_values_are_told_apart() {
     );
     // Not nullable in the schema: read as "not said", never as "none".
     assert_eq!(one_user(json!({ "assignedLicenses": null })).expect("readable").licenses, None);
+    // Ids inside are nullable: an entry without one is left out, and does not cost us the page.
+    let nulls = json!({
+        "assignedLicenses": [{ "skuId": null, "disabledPlans": [] }, { "skuId": SKU, "disabledPlans": null }],
+        "assignedPlans": [{ "servicePlanId": null, "capabilityStatus": "Enabled" }, { "servicePlanId": PLAN }],
+        "licenseAssignmentStates": [{ "skuId": null, "assignedByGroup": "sales" }],
+    });
+    let user = one_user(nulls).expect("readable");
+    assert_eq!((user.licenses().len(), user.plans.len(), user.assignments.len()), (1, 1, 0));
     // A group that cannot be read must not turn into a direct licence.
     let states = json!({ "licenseAssignmentStates": [{ "skuId": SKU, "assignedByGroup": "sales", "state": "Active" }] });
     assert!(one_user(states).is_err());
@@ -263,4 +271,41 @@ fn samples_of_the_official_reference_are_read() {
         read += 1;
     }
     assert!(read >= 10, "only {read} samples were relevant");
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_as_everything(body: &[u8]) {
+        let _users = decode_users(body);
+        let _deleted = (decode_deleted_users(body), decode_deleted_user(body));
+        let _delta = decode_delta(body);
+        let _user = decode_user(body);
+        let _directory =
+            (decode_skus(body), decode_subscriptions(body), decode_group(body), decode_organization(body));
+        let _mailbox = (decode_mailbox_kind(body), decode_mailbox_identity(body), decode_count(body));
+        let _parts = (decode_batch(body), decode_member_ids(body), decode_object(body));
+        let _error =
+            decode_error(&HttpResponse { status: 400, headers: Vec::new(), body: body.to_vec() }, "c");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            read_as_everything(&body);
+        }
+
+        /// A real page, broken somewhere: other bytes, a piece missing, a piece twice.
+        #[test]
+        fn no_broken_page_makes_a_decoder_panic(
+            at in 0_usize..2_900, length in 0_usize..60, junk in "[\\[\\]{}\":,0-9a-z\\\\\u{0}é]{0,20}", repeats in 1_usize..3,
+        ) {
+            let page = include_bytes!("../../../tests/data/graph/users-page.json");
+            let cut = (at + length).min(page.len());
+            let body = [&page[..at], junk.repeat(repeats).as_bytes(), &page[cut..]].concat();
+            read_as_everything(&body);
+        }
+    }
 }

@@ -71,34 +71,36 @@ struct RemovedWire {
     reason: Option<String>,
 }
 
+/// The ids inside licences and plans are nullable in the schema; an entry without one says nothing and is left out.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LicenseWire {
-    sku_id: SkuId,
+    sku_id: Option<SkuId>,
     disabled_plans: Option<Vec<PlanId>>,
 }
 
-impl From<LicenseWire> for License {
-    fn from(wire: LicenseWire) -> Self {
-        Self { sku: wire.sku_id, disabled_plans: wire.disabled_plans.into_iter().flatten().collect() }
+impl LicenseWire {
+    pub(super) fn into_license(self) -> Option<License> {
+        let disabled_plans = self.disabled_plans.into_iter().flatten().collect();
+        Some(License { sku: self.sku_id?, disabled_plans })
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PlanWire {
-    service_plan_id: PlanId,
+    service_plan_id: Option<PlanId>,
     capability_status: Option<String>,
     assigned_date_time: Option<String>,
 }
 
-impl From<PlanWire> for AssignedPlan {
-    fn from(wire: PlanWire) -> Self {
-        Self {
-            plan: wire.service_plan_id,
-            status: capability_status(wire.capability_status.unwrap_or_default()),
-            assigned: wire.assigned_date_time.as_deref().and_then(Timestamp::parse),
-        }
+impl PlanWire {
+    fn into_plan(self) -> Option<AssignedPlan> {
+        Some(AssignedPlan {
+            plan: self.service_plan_id?,
+            status: capability_status(self.capability_status.unwrap_or_default()),
+            assigned: self.assigned_date_time.as_deref().and_then(Timestamp::parse),
+        })
     }
 }
 
@@ -116,7 +118,7 @@ fn capability_status(text: String) -> CapabilityStatus {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AssignmentWire {
-    sku_id: SkuId,
+    sku_id: Option<SkuId>,
     disabled_plans: Option<Vec<PlanId>>,
     assigned_by_group: Option<String>,
     state: Option<String>,
@@ -125,7 +127,8 @@ struct AssignmentWire {
 }
 
 impl AssignmentWire {
-    fn into_assignment(self) -> Decoded<LicenseAssignment> {
+    fn into_assignment(self) -> Decoded<Option<LicenseAssignment>> {
+        let Some(sku) = self.sku_id else { return Ok(None) };
         let by_group = match self.assigned_by_group.as_deref().map(str::trim) {
             None | Some("") => None,
             // A group that cannot be read must not turn the licence into a direct one.
@@ -133,14 +136,14 @@ impl AssignmentWire {
                 Some(id.parse::<GroupId>().map_err(|_| "assignedByGroup is no object id".to_owned())?)
             }
         };
-        Ok(LicenseAssignment {
-            sku: self.sku_id,
+        Ok(Some(LicenseAssignment {
+            sku,
             disabled_plans: self.disabled_plans.into_iter().flatten().collect::<BTreeSet<_>>(),
             by_group,
             state: self.state.unwrap_or_default(),
             error: self.error.filter(|error| !error.is_empty() && !error.eq_ignore_ascii_case("None")),
             updated: self.last_updated_date_time.as_deref().and_then(Timestamp::parse),
-        })
+        }))
     }
 }
 
@@ -279,7 +282,8 @@ impl UserWire {
     pub(super) fn into_patch(self) -> Decoded<UserPatch> {
         let assignments = self.license_assignment_states.map(Option::unwrap_or_default);
         let assignments = assignments.map(|entries| {
-            entries.into_iter().map(AssignmentWire::into_assignment).collect::<Decoded<Vec<_>>>()
+            let readable = entries.into_iter().filter_map(|entry| entry.into_assignment().transpose());
+            readable.collect::<Decoded<Vec<_>>>()
         });
         Ok(UserPatch {
             id: self.id,
@@ -299,8 +303,10 @@ impl UserWire {
             immutable_id: self.on_premises_immutable_id,
             created: self.created_date_time.as_deref().and_then(Timestamp::parse),
             deleted: self.deleted_date_time.map(deletion_time).transpose()?,
-            licenses: self.assigned_licenses.map(|all| all.into_iter().map(License::from).collect()),
-            plans: self.assigned_plans.map(|all| all.into_iter().map(AssignedPlan::from).collect()),
+            licenses: self
+                .assigned_licenses
+                .map(|all| all.into_iter().filter_map(LicenseWire::into_license).collect()),
+            plans: self.assigned_plans.map(|all| all.into_iter().filter_map(PlanWire::into_plan).collect()),
             assignments: assignments.transpose()?,
             provisioning_errors: self
                 .service_provisioning_errors

@@ -76,10 +76,14 @@ mod gate {
             throttle.learn(&retry_after("20"), Timestamp::default());
         }
         assert!(waited(&throttle).await >= Duration::from_secs(20));
-        assert_eq!(waited(&throttle).await, Duration::ZERO);
-        // Still in a row: the next one closes it at once.
+        // That one was the trial: nobody follows it until it is answered, and a refusal closes the gate again at once.
         throttle.learn(&retry_after("7"), Timestamp::default());
         assert!(waited(&throttle).await >= Duration::from_secs(7));
+        // A trial without any answer does not close it for ever.
+        assert_eq!(waited(&throttle).await, TRIAL);
+        throttle.learn(&HttpResponse::new(200), Timestamp::default());
+        assert_eq!(waited(&throttle).await, Duration::ZERO);
+        assert_eq!(waited(&throttle).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use crate::invariant::{self, InvariantId};
+use super::{foreign, percent};
+use crate::invariant::InvariantId;
 use crate::model::{Ask, Reason, SeatNeed, Timestamp};
 use crate::report::TenantView;
-use crate::report::status::{RecentEvent, SeatRow};
+use crate::report::status::{RecentEvent, SeatRow, waiting_by_reason};
 use crate::report::words;
 
 /// Asks, seats and events that are shown each; the command line lists all.
@@ -21,10 +22,13 @@ pub(super) fn asks(asks: &[Ask], now: Timestamp) -> Markup {
             ul.list.asks {
                 @for ask in asks.iter().take(SHOWN) {
                     li {
-                        p.break { bdi { (words::one_line(&ask.question)) } }
+                        p.break { (foreign(&ask.question)) }
                         p.small.muted {
-                            "asked " (words::distance(ask.opened, now)) ", for " (words::how_many(ask.users.len() as u64, "mailbox", "mailboxes"))
-                            @if let Some(act_by) = ask.act_by { ", act by " (act_by.human()) " (" (words::distance(act_by, now)) ")" }
+                            "asked " (words::distance(ask.opened, now)) ", for "
+                            (words::how_many(ask.users.len() as u64, "mailbox", "mailboxes"))
+                            @if let Some(act_by) = ask.act_by {
+                                ", act by " (act_by.human()) " (" (words::distance(act_by, now)) ")"
+                            }
                         }
                         p.small { code { "mailkeeper approve " (words::one_line(&ask.id)) } }
                     }
@@ -58,7 +62,7 @@ fn seat_row(seat: &SeatRow, need: Option<&SeatNeed>, now: Timestamp) -> Markup {
     let reserve = (f64::from(seat.reserved) / total.max(1) as f64 * 100.0).min(100.0 - used);
     let is_full = seat.free <= i64::from(seat.reserved);
     html! {
-        span.break { bdi { (words::one_line(&seat.part_number)) } }
+        span.break { (foreign(&seat.part_number)) }
         span.muted.small {
             @if seat.free < 0 { (words::count(seat.free.saturating_neg())) " more assigned than bought" }
             @else { (words::count(seat.free)) " free of " (words::count(total)) }
@@ -66,8 +70,8 @@ fn seat_row(seat: &SeatRow, need: Option<&SeatNeed>, now: Timestamp) -> Markup {
         }
         svg role="img" aria-label=(format!("{used:.0} % in use")) {
             rect.track width="100%" height="100%" rx="4" {}
-            rect.used.full[is_full] width=(format!("{used:.2}%")) height="100%" rx="4" {}
-            rect.zone-lines x=(format!("{:.2}%", 100.0 - reserve)) width=(format!("{reserve:.2}%")) height="100%" {}
+            rect.used.full[is_full] width=(percent(used)) height="100%" rx="4" {}
+            rect.zone-lines x=(percent(100.0 - reserve)) width=(percent(reserve)) height="100%" {}
         }
         @if let Some(need) = need {
             b.small {
@@ -80,7 +84,7 @@ fn seat_row(seat: &SeatRow, need: Option<&SeatNeed>, now: Timestamp) -> Markup {
 
 pub(super) fn waiting(view: &TenantView) -> Markup {
     let mut groups: Vec<(Reason, u64)> =
-        view.waiting_by_reason().into_iter().map(|(reason, rows)| (reason, rows.len() as u64)).collect();
+        waiting_by_reason(&view.plan).into_iter().map(|(reason, rows)| (reason, rows.len() as u64)).collect();
     groups.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
     let left_alone: Vec<(Reason, u64)> = view
         .left_alone
@@ -91,7 +95,7 @@ pub(super) fn waiting(view: &TenantView) -> Markup {
     let total = left_alone.iter().map(|(_, count)| count).sum();
     html! {
         section.card {
-            h3 { "Why nothing is done" span { "drifts without a step, by reason" } }
+            h3 { "What waits, and why" span { "drifts without a step" } }
             @if groups.is_empty() { p.muted { "No drift is waiting." } }
             (reasons(&groups))
             @if total > 0 {
@@ -158,27 +162,30 @@ fn event_row(event: &RecentEvent, now: Timestamp) -> Markup {
         span.muted title=(event.at.human()) { (words::distance(event.at, now)) }
         div {
             span.urgent[event.is_alarming()] { (words::event(event)) }
-            @if let Some(upn) = &event.upn { p.small.break { bdi { (words::one_line(upn)) } } }
-            @if !event.detail.is_empty() { p.small.muted.break { bdi { (words::one_line(&event.detail)) } } }
+            @if let Some(upn) = &event.upn { p.small.break { (foreign(upn)) } }
+            @if !event.detail.is_empty() { p.small.muted.break { (foreign(&event.detail)) } }
         }
     }
 }
 
-/// Promises are kept or broken by the process, not by a tenant.
-pub(super) fn promises() -> Markup {
-    let broken = |id: &InvariantId| invariant::violations(*id);
+/// Promises are kept or broken by the process, not by a tenant. `violations` counts the times that one was broken.
+pub(super) fn promises(violations: fn(InvariantId) -> u64) -> Markup {
+    let broken = |id: &InvariantId| violations(*id);
     let total: u64 = InvariantId::ALL.iter().map(broken).sum();
     html! {
         details open[total > 0] {
             summary {
-                @if total == 0 { "All " (InvariantId::ALL.len()) " promises kept since the start of the process" }
-                @else { span.urgent { (words::how_many(total, "broken promise", "broken promises")) " since the start of the process" } }
+                @if total == 0 { "All " (InvariantId::ALL.len()) " promises kept" }
+                @else { span.urgent { (words::how_many(total, "broken promise", "broken promises")) } }
+                " since the start of the process"
             }
             ul.list {
                 @for id in InvariantId::ALL {
                     li {
                         b { (id.label()) } " " (id.sentence())
-                        @if broken(id) > 0 { " " span.urgent { "broken " (words::how_many(broken(id), "time", "times")) } }
+                        @if broken(id) > 0 {
+                            " " span.urgent { "broken " (words::how_many(broken(id), "time", "times")) }
+                        }
                     }
                 }
             }
@@ -189,4 +196,30 @@ pub(super) fn promises() -> Markup {
 fn more(count: usize) -> Markup {
     let hidden = count.saturating_sub(SHOWN) as u64;
     html! { @if hidden > 0 { li.muted { "and " (words::count_of(hidden)) " more" } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{self, NOW};
+
+    #[test]
+    fn a_broken_promise_opens_the_list_and_is_named() {
+        let kept = promises(|_| 0).into_string();
+        assert!(kept.contains("All 12 promises kept since") && !kept.contains("<details open"), "{kept}");
+        let broken = promises(|id| if id == InvariantId::Safe5 { 2 } else { 0 }).into_string();
+        assert!(broken.contains("<details open") && broken.contains("2 broken promises"), "{broken}");
+        assert!(broken.contains("broken 2 times") && !broken.contains("All 12"), "{broken}");
+    }
+
+    #[test]
+    fn more_assigned_than_bought_is_said_and_drawn_within_the_bar() {
+        let mut seat = sample::troubled().seats.remove(0);
+        (seat.enabled, seat.consumed, seat.free) = (10, 13, -3);
+        let row = seat_row(&seat, None, NOW).into_string();
+        assert!(row.contains("3 more assigned than bought"), "{row}");
+        assert!(row.contains("width=\"100.00%\"") && row.contains("used full"), "{row}");
+        (seat.enabled, seat.consumed, seat.free) = (0, 0, 0);
+        assert!(!seat_row(&seat, None, NOW).into_string().contains("NaN"));
+    }
 }

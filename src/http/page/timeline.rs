@@ -5,13 +5,17 @@
 
 use maud::{Markup, html};
 
+use super::{foreign, percent};
 use crate::model::{Span, Timestamp};
 use crate::report::TenantView;
 use crate::report::status::{RiskRow, Urgency};
 use crate::report::words;
 
-/// Rows that are drawn: about two screens; the command line lists them all.
+/// Rows that are drawn: about two screens of dense ones; the command line lists them all.
 const ROWS: usize = 50;
+
+/// Up to so many rows show their second line; more of them show it as a tooltip only.
+const ROOMY: usize = 16;
 
 /// Labels on the axis that a phone has room for.
 const TICKS: i64 = 6;
@@ -28,10 +32,11 @@ pub(super) fn timeline(view: &TenantView, now: Timestamp) -> Markup {
             h3 { "Mailboxes at risk" span { "each against its deadline, the most urgent first" } }
             (legend())
             (axis(&scale))
-            ol { @for row in drawn { (risk(row, &scale)) } }
+            ol.dense[drawn.len() > ROOMY] { @for row in drawn { (risk(row, &scale)) } }
             @if let Some(first) = rest.first() {
                 p.more {
-                    "and " (words::count_of(rest.len() as u64)) " more, the next of them: " (first.time_left_text(now))
+                    "and " (words::count_of(rest.len() as u64)) " more, the next of them: "
+                    (first.time_left_text(now))
                     " · " code { "mailkeeper status" } " lists all"
                 }
             }
@@ -58,7 +63,7 @@ impl Scale {
     }
 
     /// 0 at the left edge, 100 at the right; what lies outside is drawn at the edge.
-    fn percent(&self, at: Timestamp) -> f64 {
+    fn position(&self, at: Timestamp) -> f64 {
         let share = (at - self.start).as_secs_f64() / (self.end - self.start).as_secs_f64();
         (share * 100.0).clamp(0.0, 100.0)
     }
@@ -77,13 +82,8 @@ impl Scale {
     }
 }
 
-/// A position as an attribute.
-fn at(percent: f64) -> String {
-    format!("{percent:.2}%")
-}
-
 fn axis(scale: &Scale) -> Markup {
-    let now = scale.percent(scale.now);
+    let now = scale.position(scale.now);
     let ticks = scale.ticks();
     // A label needs about a twelfth of a phone's width on either side of today's.
     let is_clear = |percent: f64| (percent - now).abs() > 8.0 && (3.0..97.0).contains(&percent);
@@ -91,10 +91,10 @@ fn axis(scale: &Scale) -> Markup {
         div.row.axis aria-hidden="true" {
             div.who {} div.lane {
                 svg {
-                    @for tick in ticks.iter().map(|tick| (scale.percent(*tick), tick)).filter(|(x, _)| is_clear(*x)) {
-                        text.tick x=(at(tick.0)) y="70%" { (tick.1.to_datetime().format("%b %-d")) }
+                    @for tick in ticks.iter().filter(|tick| is_clear(scale.position(**tick))) {
+                        text.tick x=(percent(scale.position(*tick))) y="70%" { (tick.to_datetime().format("%b %-d")) }
                     }
-                    text.tick.today x=(at(now.clamp(4.0, 96.0))) y="70%" { "today" }
+                    text.tick.today x=(percent(now.clamp(4.0, 96.0))) y="70%" { "today" }
                 }
             } div.left {} div.next {}
         }
@@ -110,14 +110,14 @@ fn risk(row: &RiskRow, scale: &Scale) -> Markup {
     html! {
         li.row.(urgency_class(row.urgency(now))) {
             div.who {
-                b.cut title=(format!("{upn} · {}", row.user)) { bdi { (upn) } }
-                span.cut.muted.small title=(format!("{cause} · rule {rule}")) { (cause) " · " (rule) }
+                b.cut title=(format!("{upn} · {} · {cause} · rule {rule}", row.user)) { (foreign(&upn)) }
+                span.cut.muted.small { (cause) " · " (rule) }
             }
             div.lane { (picture(row, scale)) }
             div.left {
-                b { (row.time_left_text(now)) }
+                b title=[row.deadline.map(Timestamp::human)] { (row.time_left_text(now)) }
                 @if let Some(deadline) = row.deadline {
-                    span.cut.muted.small title=(deadline.human()) { (deadline.to_datetime().format("%b %-d %H:%M")) }
+                    span.cut.muted.small { (deadline.to_datetime().format("%b %-d %H:%M")) }
                 }
             }
             div.next title=[why] { (words::next(&row.next, now)) }
@@ -126,38 +126,38 @@ fn risk(row: &RiskRow, scale: &Scale) -> Markup {
 }
 
 fn picture(row: &RiskRow, scale: &Scale) -> Markup {
-    let now = scale.percent(scale.now);
-    let since = scale.percent(row.since);
+    let now = scale.position(scale.now);
+    let since = scale.position(row.since);
     html! {
         svg role="img" aria-label=(spoken(row)) {
             @for tick in scale.ticks() {
-                line.grid x1=(at(scale.percent(tick))) x2=(at(scale.percent(tick))) y1="0" y2="100%" {}
+                line.grid x1=(percent(scale.position(tick))) x2=(percent(scale.position(tick))) y1="0" y2="100%" {}
             }
             @match row.deadline {
                 Some(deadline) => (bar(row, scale, deadline)),
-                None => line.open x1=(at(since)) x2="98%" y1="50%" y2="50%" {},
+                None => line.open x1=(percent(since)) x2="98%" y1="50%" y2="50%" {},
             }
-            line.now x1=(at(now)) x2=(at(now)) y1="0" y2="100%" {}
-            circle.start cx=(at(since)) cy="50%" r="4" {}
+            line.now x1=(percent(now)) x2=(percent(now)) y1="0" y2="100%" {}
+            circle.start cx=(percent(since)) cy="50%" r="4" {}
         }
     }
 }
 
 /// What has passed pale, what is left full, the zone after "act by" hatched, the deadline as an upright stroke.
 fn bar(row: &RiskRow, scale: &Scale, deadline: Timestamp) -> Markup {
-    let [since, now, end] = [row.since, scale.now, deadline].map(|time| scale.percent(time));
-    let act_by = scale.percent(row.act_by.unwrap_or(deadline).max(row.since)).min(end);
+    let [since, now, end] = [row.since, scale.now, deadline].map(|time| scale.position(time));
+    let act_by = scale.position(row.act_by.unwrap_or(deadline).max(row.since)).min(end);
     let turn = now.clamp(since.min(end), end);
-    let width = |from: f64, to: f64| at((to - from).max(0.0));
+    let width = |from: f64, to: f64| percent((to - from).max(0.0));
     html! {
         g transform="translate(0 -5)" {
-            rect.elapsed x=(at(since)) width=(width(since, turn)) y="50%" height="10" rx="5" {}
-            rect.ahead x=(at(turn)) width=(width(turn, end)) y="50%" height="10" rx="2" {}
-            rect.zone x=(at(act_by.max(turn))) width=(width(act_by.max(turn), end)) y="50%" height="10" {}
-            rect.zone-lines x=(at(act_by)) width=(width(act_by, end)) y="50%" height="10" {}
-            rect.edge x=(at(act_by.max(turn))) width=(width(act_by.max(turn), end)) y="50%" height="10" {}
+            rect.elapsed x=(percent(since)) width=(width(since, turn)) y="50%" height="10" rx="5" {}
+            rect.ahead x=(percent(turn)) width=(width(turn, end)) y="50%" height="10" rx="2" {}
+            rect.zone x=(percent(act_by.max(turn))) width=(width(act_by.max(turn), end)) y="50%" height="10" {}
+            rect.zone-lines x=(percent(act_by)) width=(width(act_by, end)) y="50%" height="10" {}
+            rect.edge x=(percent(act_by.max(turn))) width=(width(act_by.max(turn), end)) y="50%" height="10" {}
         }
-        g transform="translate(-1.5 -11)" { rect.end x=(at(end)) y="50%" width="3" height="22" rx="1.5" {} }
+        g transform="translate(-1.5 -11)" { rect.end x=(percent(end)) y="50%" width="3" height="22" rx="1.5" {} }
     }
 }
 
@@ -174,14 +174,17 @@ fn spoken(row: &RiskRow) -> String {
 }
 
 fn legend() -> Markup {
+    let full = |class: &'static str, meaning: &'static str| {
+        html! { span { svg class=(class) { rect.ahead width="100%" rx="2" {} } (meaning) } }
+    };
     html! {
         p.legend aria-hidden="true" {
-            span { svg class="u-later" { rect.elapsed x="0" y="1" width="100%" height="10" rx="5" {} } "time passed" }
-            span { svg class="u-critical" { rect.ahead x="0" y="1" width="100%" height="10" rx="2" {} } "a day left, or past “act by”" }
-            span { svg class="u-soon" { rect.ahead x="0" y="1" width="100%" height="10" rx="2" {} } "a week" }
-            span { svg class="u-later" { rect.ahead x="0" y="1" width="100%" height="10" rx="2" {} } "longer" }
+            span { svg.u-later { rect.elapsed width="100%" rx="5" {} } "time passed" }
+            (full("u-critical", "a day left, or past “act by”"))
+            (full("u-soon", "a week"))
+            (full("u-later", "longer"))
             span {
-                svg class="u-later" { rect.zone-lines x="1" y="1" width="92%" height="10" {} rect.edge x="1" y="1" width="92%" height="10" {} }
+                svg.u-later { rect.zone-lines width="100%" {} rect.edge width="100%" {} }
                 "between “act by” and the deadline"
             }
         }
@@ -223,7 +226,7 @@ mod tests {
         let scale = Scale::of(&view.most_urgent(NOW), NOW);
         for row in &view.at_risk {
             for time in [Some(row.since), row.deadline].into_iter().flatten() {
-                assert!((0.1..99.9).contains(&scale.percent(time)), "{time}");
+                assert!((0.1..99.9).contains(&scale.position(time)), "{time}");
             }
         }
         let mut ancient = view.at_risk[0].clone();
@@ -231,14 +234,14 @@ mod tests {
         ancient.deadline = Some(Timestamp::from_millis(i64::MAX));
         let scale = Scale::of(&[&ancient], NOW);
         assert!(scale.ticks().len() <= 8);
-        assert!((40.0..60.0).contains(&scale.percent(NOW)));
-        assert_eq!(scale.percent(ancient.since), 0.0);
+        assert!((40.0..60.0).contains(&scale.position(NOW)));
+        assert_eq!(scale.position(ancient.since), 0.0);
     }
 
     #[test]
     fn an_empty_scale_still_has_a_width() {
         let scale = Scale::of(&[], NOW);
-        assert_eq!(scale.percent(NOW), 50.0);
+        assert_eq!(scale.position(NOW), 50.0);
         assert!(!scale.ticks().is_empty());
     }
 }

@@ -9,8 +9,18 @@ use crate::policy::{KeepRule, Retention};
 
 use super::{Origin, Part, Placed};
 
+/// More rules than a person can keep in order, since the first that matches decides; each pair is compared.
+const MOST_RULES: usize = 500;
+
 /// Adds what it finds to the faults of the parts.
 pub fn report(parts: &mut [Part<'_>], keep: &[Placed<KeepRule>], retention: Retention) {
+    if keep.len() > MOST_RULES {
+        let last = &keep[MOST_RULES];
+        let hint = "use lists of values, groups or attributes: every rule is tried for every user";
+        let complaint = Complaint::new(format!("more than {MOST_RULES} rules"), hint);
+        parts[last.origin.part].error(&last.origin.path, "", complaint);
+        return;
+    }
     names_twice(parts, keep);
     ids_twice(parts);
     never_reached(parts, keep);

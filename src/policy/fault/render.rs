@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Fault;
+use super::{Fault, visible};
 
 /// How faults are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,8 @@ fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
 fn underlined(excerpt: &str, column: u32, width: u32) -> (String, String) {
     // As much as a usual terminal shows beside the margin.
     const LONGEST_LINE: usize = 100;
-    let line: Vec<char> = excerpt.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: Vec<char> =
+        visible(excerpt).chars().map(|sign| if sign == '\t' { ' ' } else { sign }).collect();
     let column = (column.max(1) as usize - 1).min(line.len());
     let first = if column > LONGEST_LINE - 20 { column - 20 } else { 0 };
     let shown: String = line.iter().skip(first).take(LONGEST_LINE).collect();

@@ -215,7 +215,7 @@ impl Names {
 /// Lower case, without accents, blanks or apostrophes, as mail addresses are made.
 fn ascii(name: &str) -> String {
     let letter = |letter: char| match letter {
-        'ø' | 'Ø' | 'ó' | 'ö' | 'ã' if matches!(letter, 'ø' | 'Ø' | 'ó' | 'ö') => "o".to_owned(),
+        'ø' | 'Ø' | 'ó' | 'ö' => "o".to_owned(),
         'å' | 'Å' | 'á' | 'ã' => "a".to_owned(),
         'æ' => "ae".to_owned(),
         'é' | 'è' | 'ë' => "e".to_owned(),

@@ -1,0 +1,192 @@
+//! Groups: members, nesting, and the licensing worker.
+
+use serde_json::json;
+
+use super::*;
+use crate::model::GroupId;
+use crate::sim::groups::{Membership, NewGroup};
+use crate::sim::truth::MailboxState;
+
+fn group(lab: &mut Lab, membership: Membership, is_licensing: bool) -> GroupId {
+    let licences = if is_licensing { vec![(SPE_E3, Vec::new())] } else { Vec::new() };
+    lab.tenant.add_group(START, NewGroup { id: None, name: "A group".to_owned(), membership, licences })
+}
+
+fn reference(user: UserId) -> Value {
+    json!({"@odata.id": format!("{ROOT}/directoryObjects/{user}")})
+}
+
+fn states(lab: &mut Lab, user: UserId) -> Value {
+    lab.get(&format!("/users/{user}?$select=licenseAssignmentStates")).json["licenseAssignmentStates"].clone()
+}
+
+#[test]
+fn members_come_and_go_over_the_api() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Assigned, false);
+    let user = lab.member("kari");
+    let path = format!("/groups/{group}/members");
+    assert_eq!(lab.post(&format!("{path}/$ref"), reference(user)).status, 204);
+    let again = lab.post(&format!("{path}/$ref"), reference(user));
+    assert_eq!(
+        again.message(),
+        "One or more added object references already exist for the following modified properties: 'members'."
+    );
+    assert_eq!(lab.get(&path).json["value"][0]["@odata.type"], "#microsoft.graph.user");
+    assert_eq!(
+        lab.get(&format!("{path}/microsoft.graph.user?$select=id")).json["value"],
+        json!([{"id": user}])
+    );
+    assert_eq!(lab.get_eventual(&format!("{path}/$count")).response.body, b"1");
+    assert_eq!(lab.tenant.writes()[0].user, Some(user));
+    assert_eq!(lab.delete(&format!("{path}/{user}/$ref")).status, 204);
+    assert_eq!(lab.delete(&format!("{path}/{user}/$ref")).status, 404);
+    assert_eq!(lab.delete(&format!("{path}/{user}")).status, 400, "without $ref it would mean the user");
+    assert!(lab.tenant.is_live(user));
+}
+
+#[test]
+fn dynamic_and_synced_groups_refuse_members() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    for membership in [Membership::Dynamic("user.department -eq \"HR\"".to_owned()), Membership::Synced] {
+        let group = group(&mut lab, membership, false);
+        assert_eq!(lab.post(&format!("/groups/{group}/members/$ref"), reference(user)).status, 400);
+    }
+}
+
+#[test]
+fn nested_members_count_as_transitive_but_get_no_licence() {
+    let mut lab = Lab::new();
+    let [outer, inner] =
+        [true, false].map(|is_licensing| group(&mut lab, Membership::Assigned, is_licensing));
+    lab.tenant.nest_group(START, outer, inner);
+    lab.tenant.nest_group(START, inner, outer);
+    let user = lab.add("kari", UserKind::WithoutMailbox, false);
+    lab.tenant.add_member(START, inner, user);
+    lab.wait(Span::from_hours(1));
+    let cast = |kind: &str| format!("/groups/{outer}/{kind}/microsoft.graph.user?$select=id");
+    assert_eq!(lab.get(&cast("members")).ids(), Vec::<String>::new());
+    assert_eq!(lab.get(&cast("transitiveMembers")).ids(), [user.to_string()]);
+    let checked = lab.post(&format!("/users/{user}/checkMemberGroups"), json!({"groupIds": [outer, inner]}));
+    assert_eq!(checked.json["value"].as_array().map(Vec::len), Some(2));
+    assert_eq!(lab.tenant.licences_of(user), []);
+}
+
+#[test]
+fn members_are_paged_and_deleted_ones_left_out() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Assigned, false);
+    let users: Vec<UserId> =
+        (0..25).map(|number| lab.add(&format!("u{number}"), UserKind::Shared, false)).collect();
+    for user in &users {
+        lab.tenant.add_member(START, group, *user);
+    }
+    lab.delete(&format!("/users/{}", users[0]));
+    assert_eq!(
+        lab.walk(&format!("/groups/{group}/members/microsoft.graph.user?$select=id&$top=7")).len(),
+        24
+    );
+    lab.tenant.restore_user(START, users[0]).expect("in the bin");
+    assert_eq!(lab.walk(&format!("/groups/{group}/transitiveMembers?$select=id&$top=7")).len(), 25);
+}
+
+#[test]
+fn the_worker_gives_takes_and_gives_back() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Assigned, true);
+    let user = lab.add("kari", UserKind::WithoutMailbox, false);
+    lab.tenant.add_member(lab.now, group, user);
+    assert_eq!(states(&mut lab, user), json!([]), "not yet");
+    lab.wait(Span::from_minutes(5));
+    assert_eq!(states(&mut lab, user)[0]["assignedByGroup"], json!(group));
+    lab.wait(PROVISIONING);
+    let mailbox = lab.tenant.mailbox_truth(user);
+    assert_eq!(mailbox.state, MailboxState::Active);
+    let removal = json!({"addLicenses": [], "removeLicenses": [SPE_E3]});
+    let refused = lab.post(&format!("/users/{user}/assignLicense"), removal);
+    assert!(
+        refused.message().starts_with("User license is inherited from a group membership"),
+        "{}",
+        refused.message()
+    );
+    lab.tenant.remove_member(lab.now, group, user);
+    lab.wait(Span::from_minutes(5));
+    assert_eq!(lab.tenant.mailbox_truth(user).state, MailboxState::Disconnected { since: lab.now });
+    lab.tenant.add_member(lab.now, group, user);
+    lab.wait(Span::from_hours(1));
+    assert_eq!(lab.tenant.mailbox_truth(user), mailbox);
+}
+
+#[test]
+fn two_paths_take_one_seat() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Assigned, true);
+    let user = lab.member("kari");
+    lab.tenant.add_member(lab.now, group, user);
+    lab.wait(Span::from_hours(1));
+    assert_eq!(states(&mut lab, user).as_array().map(Vec::len), Some(2));
+    assert_eq!(lab.tenant.seats(SPE_E3).map(|seats| seats.consumed), Some(1));
+    lab.tenant.remove_licence(lab.now, user, SPE_E3).expect("held directly");
+    assert_eq!(lab.tenant.mailbox_truth(user).state, MailboxState::Active);
+}
+
+#[test]
+fn without_a_seat_the_failure_is_on_the_user_until_reprocessed() {
+    for is_listed in [true, false] {
+        let mut lab = Lab::with(Switches { failed_group_licence_listed: is_listed, ..Switches::default() });
+        let group = group(&mut lab, Membership::Assigned, true);
+        lab.tenant.set_seats(START, SPE_E3, 0);
+        let user = lab.add("kari", UserKind::WithoutMailbox, false);
+        lab.tenant.add_member(lab.now, group, user);
+        lab.wait(Span::from_hours(1));
+        let state = &states(&mut lab, user)[0];
+        assert_eq!((&state["state"], &state["error"]), (&json!("Error"), &json!("CountViolation")));
+        let reply = lab.get(&format!("/users/{user}?$select=assignedLicenses"));
+        assert_eq!(reply.json["assignedLicenses"].as_array().map(Vec::len), Some(usize::from(is_listed)));
+        let shown = lab.get(&format!("/groups/{group}?$select=hasMembersWithLicenseErrors"));
+        assert_eq!(shown.json["hasMembersWithLicenseErrors"], true);
+        let path = format!("/users/{user}/reprocessLicenseAssignment");
+        assert!(lab.post(&path, json!({})).message().contains("does not have any available licenses"));
+        lab.tenant.set_seats(lab.now, SPE_E3, 1);
+        lab.wait(Span::from_days(1));
+        assert_eq!(states(&mut lab, user)[0]["state"], "Error", "no automatic retry");
+        assert_eq!(lab.post(&path, json!({})).status, 200);
+        assert_eq!(states(&mut lab, user)[0]["state"], "Active");
+    }
+}
+
+#[test]
+fn a_groups_own_licences_change_in_the_background() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Assigned, false);
+    let user = lab.add("kari", UserKind::WithoutMailbox, false);
+    lab.tenant.add_member(START, group, user);
+    let body = json!({"addLicenses": [{"skuId": SPE_E3, "disabledPlans": []}], "removeLicenses": []});
+    assert_eq!(lab.post(&format!("/groups/{group}/assignLicense"), body).status, 202);
+    let state = |lab: &mut Lab| {
+        lab.get(&format!("/groups/{group}?$select=licenseProcessingState")).json["licenseProcessingState"]["state"].clone()
+    };
+    assert_eq!(state(&mut lab), "QueuedForProcessing");
+    lab.wait(Span::from_minutes(5));
+    assert_eq!(state(&mut lab), "ProcessingComplete");
+    assert_eq!(lab.tenant.licences_of(user), [SPE_E3]);
+    lab.tenant.remove_group_licence(lab.now, group, SPE_E3);
+    lab.wait(Span::from_minutes(5));
+    assert_eq!(lab.tenant.licences_of(user), []);
+}
+
+#[test]
+fn group_licences_follow_a_restore_even_when_direct_ones_do_not() {
+    let mut lab = Lab::with(Switches { licences_return_on_restore: false, ..Switches::default() });
+    let group = group(&mut lab, Membership::Assigned, true);
+    let mut user = NewUser::new("kari@contoso.com", "Kari", UserKind::Member);
+    user.groups.push(group);
+    let user = lab.tenant.add_user(START, user);
+    assert_eq!(lab.tenant.licences_of(user), [SPE_E3]);
+    lab.delete(&format!("/users/{user}"));
+    lab.tenant.restore_user(lab.now, user).expect("in the bin");
+    assert_eq!(lab.tenant.licences_of(user), []);
+    lab.wait(Span::from_minutes(5));
+    assert_eq!(lab.tenant.licences_of(user), [SPE_E3]);
+}
