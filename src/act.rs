@@ -3,7 +3,6 @@
 //!
 //! After an answer that does not say whether the request was applied, the state is read before anything is repeated.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -26,7 +25,7 @@ const SENDS_PER_STEP: u32 = 3;
 pub struct Hands<'a> {
     pub graph: &'a Client,
     pub store: &'a TenantStore,
-    pub journal: &'a Mutex<Journal>,
+    pub journal: &'a Journal,
     pub clock: &'a dyn Clock,
     /// Asked before each request: `Some` stops everything that has not been sent yet.
     pub stopped: &'a (dyn Fn() -> Option<Reason> + Send + Sync),
@@ -69,9 +68,9 @@ fn not_sent(detail: String) -> Outcome {
 
 async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcome, store::Error> {
     let sent = hands.clock.now();
-    let before = lock(hands.journal).len();
-    lock(hands.journal).append(
-        Entry::Intent {
+    let before = hands.journal.head().seq;
+    hands.journal.append(
+        &Entry::Intent {
             step_id: step.id.clone(),
             user: step.user,
             upn: step.upn.clone(),
@@ -84,7 +83,7 @@ async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcom
         sent,
     )?;
     open_attempt(step, sent, hands.store)?;
-    let is_durable = holds(InvariantId::Safe3, lock(hands.journal).len() > before, || {
+    let is_durable = holds(InvariantId::Safe3, hands.journal.head().seq > before, || {
         format!("no intent of step {}", step.id)
     });
     let outcome = if is_durable { send(step, hands).await } else { not_sent("no durable intent".to_owned()) };
@@ -96,7 +95,7 @@ async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcom
         detail: outcome.detail.clone(),
         request_id: outcome.request_id.clone(),
     };
-    lock(hands.journal).append(entry, now)?;
+    hands.journal.append(&entry, now)?;
     close_attempt(step, &outcome, now, hands.store)?;
     tracing::info!(
         user.id = %step.user,
@@ -233,9 +232,4 @@ fn update(
     let Some(mut entry) = store.ledger(user)? else { return Ok(()) };
     change(&mut entry);
     store.put_ledger(user, &entry)
-}
-
-/// A lock that survives a panic of another holder: the journal itself knows when it must not be used any more.
-fn lock(journal: &Mutex<Journal>) -> std::sync::MutexGuard<'_, Journal> {
-    journal.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Ask, Span};
 use crate::plan::explain::Explanation;
 use crate::report::status::TenantView;
-use crate::store::journal::{Line, Verification};
+use crate::store::journal::{self, Line};
 
 /// One question, for one tenant or for all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,6 +70,26 @@ pub enum Answer {
     Said {
         message: String,
     },
+}
+
+/// What checking the hash chain of the journal found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Verification {
+    /// Good lines.
+    pub entries: u64,
+    /// The hash of the last good line: compare with the metric `mailkeeper_journal_info`.
+    pub head: String,
+    /// What is wrong with the first line that does not fit.
+    pub first_bad: Option<String>,
+}
+
+impl From<journal::Verification> for Verification {
+    fn from(found: journal::Verification) -> Self {
+        let first_bad = found
+            .first_bad
+            .map(|bad| format!("segment {} at byte {}: {}", bad.segment, bad.offset, bad.reason));
+        Self { entries: found.entries, head: found.head.hash, first_bad }
+    }
 }
 
 /// A step that `apply` sent, and what came of it.

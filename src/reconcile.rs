@@ -10,7 +10,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::BoxFuture;
 
@@ -107,7 +107,7 @@ pub struct Parts {
     pub name: String,
     pub graph: Client,
     pub store: TenantStore,
-    pub journal: Arc<Mutex<Journal>>,
+    pub journal: Arc<Journal>,
     pub clock: Arc<dyn Clock>,
     pub policy: PolicyHolder,
     /// `mode: act`.
@@ -133,9 +133,9 @@ impl Reconciler {
         if let Some(hold) = parts.store.get::<Hold>()? {
             shared.set_held(hold.is_active(parts.clock.now()));
         }
-        bookkeeping::adopt_open_intents(&parts.store, &lock(&parts.journal))?;
+        bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
         let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
-        lock(&parts.journal).append(started, parts.clock.now())?;
+        parts.journal.append(&started, parts.clock.now())?;
         Ok(Self { parts, shared, passes: 0, recent: Vec::new() })
     }
 
@@ -149,8 +149,8 @@ impl Reconciler {
 
     /// Says goodbye in the journal and leaves the state complete on disk.
     pub fn close(&self) {
-        let closed = self.journal().append(Entry::Stopped, self.parts.clock.now()).map(|_| ());
-        if let Err(error) = closed.and_then(|()| self.parts.store.flush()) {
+        let closed = self.parts.journal.append(&Entry::Stopped, self.parts.clock.now()).map(|_| ());
+        if let Err(error) = closed.map_err(store::Error::from).and_then(|()| self.parts.store.flush()) {
             tracing::error!(tenant = self.parts.name, error = %chain(&error), "the state could not be closed cleanly");
         }
     }
@@ -219,7 +219,7 @@ impl Reconciler {
         if before.as_deref() != Some(policy.digest.as_str()) {
             let entry =
                 Entry::PolicyLoaded { digest: policy.digest.clone(), revision: policy.revision.clone() };
-            self.journal().append(entry, self.parts.clock.now())?;
+            self.parts.journal.append(&entry, self.parts.clock.now())?;
         }
         Ok(())
     }
@@ -248,10 +248,8 @@ impl Reconciler {
                 ..cursor
             })?;
         } else {
-            let reasons =
-                observed.observation.problems.iter().map(|problem| problem.kind.label().to_owned()).collect();
-            let entry = Entry::ObservationRejected { reasons };
-            self.journal().append(entry, self.parts.clock.now())?;
+            let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
+            self.parts.journal.append(&entry, self.parts.clock.now())?;
         }
         self.parts.store.put(&observed.observation)?;
         self.parts.store.flush()?;
@@ -268,7 +266,7 @@ impl Reconciler {
         let ledger = findings.ledger(&self.parts.store)?;
         let in_flight = seats_in_flight(&ledger);
         let answers = self.parts.store.get_or_default::<Approvals>()?;
-        let sent_last_day = self.journal().intents_since(now - Span::from_days(1));
+        let sent_last_day = self.parts.journal.intents_since(now - Span::from_days(1));
         let input = plan::Input {
             now,
             policy,
@@ -375,10 +373,6 @@ impl Reconciler {
         }
     }
 
-    fn journal(&self) -> MutexGuard<'_, Journal> {
-        lock(&self.parts.journal)
-    }
-
     fn outcome(&self, report: &PassReport) -> PassOutcome {
         match &report.view.last_observation {
             Some(observation) if observation.is_complete() => PassOutcome::Done,
@@ -410,9 +404,4 @@ fn seats_in_flight(ledger: &BTreeMap<UserId, crate::model::LedgerEntry>) -> BTre
         }
     }
     seats
-}
-
-/// A lock that survives a panic of another holder: the journal itself knows when it must not be used any more.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -35,10 +35,13 @@ mod directory;
 /// The error envelope and ready-made errors.
 mod errors;
 
+/// The background worker behind licences of groups.
+mod group_licensing;
+
 /// A hostile network, seeded.
 pub mod faults;
 
-/// Groups, memberships and the group licensing worker.
+/// Groups and memberships.
 pub mod groups;
 
 /// Licences on users: paths, service plans, `assignLicense`.

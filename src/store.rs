@@ -5,13 +5,15 @@
 //! before a request leaves. Nothing here reads the clock, knows Graph or judges an observation.
 
 pub mod backup;
-pub mod journal;
 
 /// Versioned bytes of one record.
 pub mod codec;
 
 /// What can go wrong, and which key it concerns.
 mod error;
+
+/// Every decision, in an append-only, hash-chained file.
+pub mod journal;
 
 /// How keys are made, and how they are shown.
 mod keys;

@@ -1,11 +1,17 @@
 //! The commands that ask and print: status, explain, plan, apply, asks, approve, deny, hold, resume, history, backup.
 
+use std::fmt::Write as _;
+
 use crate::cli::{ApplyArgs, BackupArgs, Exit, Global, HistoryArgs, HoldArgs, OutputFormat, PlanArgs};
-use crate::control::{Answer, Answers, Question};
-use crate::model::{OutcomeKind, Span};
+use crate::clock::{Clock as _, SystemClock};
+use crate::control::{Answer, Answers, Question, Sent, Verification};
+use crate::model::{Ask, OutcomeKind, Span, Timestamp};
 use crate::policy::scalar;
 use crate::report::status::{PassOutcome, TenantView};
-use crate::report::table;
+use crate::report::table::{self, Style};
+use crate::report::words;
+
+use crate::store::journal::Line;
 
 use super::session;
 
@@ -116,12 +122,12 @@ fn print(format: OutputFormat, answers: &Answers) -> Exit {
 
 fn text(answer: &Answer) -> String {
     match answer {
-        Answer::Status { view } => table::status(view),
+        Answer::Status { view } => table::status(view, now(), Style::of_stdout()),
         Answer::Explanation { explanation } => explanation.to_text(),
-        Answer::Pass { view, sent, refused } => table::pass(view, sent, refused.as_deref()),
-        Answer::Asks { asks } => table::asks(asks),
-        Answer::History { lines } => table::history(lines),
-        Answer::Verification { verification } => table::verification(verification),
+        Answer::Pass { view, sent, refused } => pass(view, sent, refused.as_deref()),
+        Answer::Asks { asks } => asks_text(asks),
+        Answer::History { lines } => history_text(lines),
+        Answer::Verification { verification } => verification_text(verification),
         Answer::Backup { text } => text.clone(),
         Answer::Said { message } => format!("{message}\n"),
     }
@@ -137,15 +143,79 @@ fn print_objects(format: OutputFormat, answers: &Answers) {
     }
 }
 
+fn now() -> Timestamp {
+    SystemClock::new().now()
+}
+
+/// The plan, and below it what was sent of it.
+fn pass(view: &TenantView, sent: &[Sent], refused: Option<&str>) -> String {
+    let mut text = table::plan(&view.plan, now(), Style::of_stdout());
+    if let Some(observation) = view.last_observation.as_ref().filter(|observation| !observation.is_complete())
+    {
+        for problem in &observation.problems {
+            let _ = writeln!(text, "problem   {}: {}", problem.kind.label(), problem.detail);
+        }
+    }
+    if let Some(failed) = &view.policy.failed {
+        let _ = write!(text, "the policy cannot be loaded, nothing is started until it can:\n{failed}");
+    }
+    if !sent.is_empty() {
+        let _ = writeln!(text, "\nsent");
+    }
+    for sent in sent {
+        let what = words::action(&sent.action);
+        let _ = writeln!(
+            text,
+            "  {}  {what}: {}. {}",
+            sent.upn,
+            sent.outcome.label().replace('_', " "),
+            sent.detail
+        );
+    }
+    if let Some(reason) = refused {
+        let _ = writeln!(text, "\nnothing was sent: {reason}");
+    }
+    text
+}
+
+fn asks_text(asks: &[Ask]) -> String {
+    table::asks(asks, now(), Style::of_stdout()).unwrap_or_else(|| "nothing waits for a person\n".to_owned())
+}
+
+fn history_text(lines: &[Line]) -> String {
+    let mut text = String::new();
+    // Newest last, as in a log.
+    for line in lines.iter().rev() {
+        let entry = serde_json::to_value(&line.entry).expect("an entry is plain data");
+        let event = entry.get("event").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
+        let fields = entry
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, value)| *name != "event" && !value.is_null());
+        let fields: Vec<String> = fields.map(|(name, value)| format!("{name}={value}")).collect();
+        let _ = writeln!(text, "{:>6}  {}  {event:<20} {}", line.seq, line.at, fields.join(" "));
+    }
+    text
+}
+
+fn verification_text(verification: &Verification) -> String {
+    let Verification { entries, head, first_bad } = verification;
+    match first_bad {
+        None => format!("the journal is whole: {entries} entries, head {head}\n"),
+        Some(bad) => format!("the journal is BROKEN after {entries} good entries: {bad}\n"),
+    }
+}
+
 /// The rows of an answer: what a listing lists, else the answer itself.
 fn objects(answer: &Answer) -> Vec<serde_json::Value> {
     fn rows<T: serde::Serialize>(items: &[T]) -> Vec<serde_json::Value> {
         items.iter().map(|item| serde_json::to_value(item).expect("documents are plain data")).collect()
     }
     match answer {
-        Answer::Status { view } => rows(&view.at_risk),
+        Answer::Status { view } => rows(&table::status_rows(view, now())),
         Answer::Explanation { explanation } => rows(std::slice::from_ref(&**explanation)),
-        Answer::Pass { view, sent, .. } if sent.is_empty() => rows(&table::plan_rows(view)),
+        Answer::Pass { view, sent, .. } if sent.is_empty() => rows(&table::plan_rows(&view.plan)),
         Answer::Pass { sent, .. } => rows(sent),
         Answer::Asks { asks } => rows(asks),
         Answer::History { lines } => rows(lines),

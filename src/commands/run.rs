@@ -16,7 +16,8 @@ use crate::fleet::{Fleet, Running, told};
 use crate::http::{Health, HttpState, Server, TenantHealth, Views};
 use crate::model::Span;
 use crate::report::metrics::Metrics;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
+use crate::telemetry::{self, LogFormat};
 use crate::trigger::{Alarm, Schedule, Wake};
 
 use super::setup;
@@ -33,13 +34,25 @@ pub async fn run(global: &Global) -> Exit {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
-    crate::telemetry::init_daemon(settings.log.format);
+    if let Err(error) = telemetry::init(log_format(settings.log.format)) {
+        eprintln!("mailkeeper: {}", chain(&error));
+        return Exit::Usage;
+    }
+    telemetry::show_addresses(settings.metrics.upn);
     match serve(&settings).await {
         Ok(()) => Exit::Done,
         Err(error) => {
             tracing::error!(error, "mailkeeper cannot run");
             Exit::Failed
         }
+    }
+}
+
+fn log_format(format: settings::LogFormat) -> LogFormat {
+    match format {
+        settings::LogFormat::Auto => LogFormat::Auto,
+        settings::LogFormat::Json => LogFormat::Json,
+        settings::LogFormat::Text => LogFormat::Text,
     }
 }
 

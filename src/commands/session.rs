@@ -8,7 +8,8 @@ use crate::control::{Answers, Person, Question, Refusal, Request, client};
 use crate::errors::chain;
 use crate::fleet::Fleet;
 use crate::report::metrics::Metrics;
-use crate::settings::{LogFormat, Settings};
+use crate::settings::Settings;
+use crate::telemetry::{self, LogFormat};
 
 use super::setup;
 
@@ -28,7 +29,8 @@ pub async fn ask(global: &Global, question: Question) -> Result<Answers, Exit> {
 
 /// No daemon: opens the state, makes a pass where the question needs one, closes it again.
 async fn ask_state(settings: &Settings, request: &Request) -> Result<Answers, Refusal> {
-    crate::telemetry::init_command(LogFormat::Text);
+    // A failure to log must not keep the answer back.
+    let _ = telemetry::init(LogFormat::Text);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let members =
         setup::members(settings, &clock, &Metrics::new()).map_err(|error| Refusal::failed(chain(&error)))?;

@@ -3,7 +3,7 @@
 use std::fs::{File, read_to_string};
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
@@ -110,7 +110,7 @@ fn member(
         name: tenant.name.clone(),
         graph,
         store,
-        journal: Arc::new(Mutex::new(journal)),
+        journal: Arc::new(journal),
         clock: Arc::clone(clock),
         policy: PolicyHolder::new(tenant.policy.clone()),
         may_act: settings.mode == Mode::Act,

@@ -1,15 +1,15 @@
 //! Where questions are answered that need no pass: reads the state and the newest status document, presses and releases the
 //! big red button, takes answers of people. Works while a pass runs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::model::{Ask, KnownUser, Plan, Reason, Span, UserId};
 use crate::plan::explain::{Explanation, Facts, explain};
-use crate::reconcile::{PolicyHolder, Shared, lock};
+use crate::reconcile::{PolicyHolder, Shared};
 use crate::report::status::TenantView;
 use crate::store::TenantStore;
-use crate::store::journal::{Entry, Journal};
+use crate::store::journal::{Entry, Journal, JournalError};
 use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats};
 
 use super::{Answer, Person, Question, Refusal};
@@ -19,7 +19,7 @@ use super::{Answer, Person, Question, Refusal};
 pub struct Desk {
     pub tenant: String,
     pub store: TenantStore,
-    pub journal: Arc<Mutex<Journal>>,
+    pub journal: Arc<Journal>,
     pub shared: Shared,
     pub policy: PolicyHolder,
     pub clock: Arc<dyn Clock>,
@@ -137,10 +137,14 @@ impl Desk {
         };
         let now = self.clock.now();
         let entry = match granted {
-            true => Entry::Approved { ask: ask.to_owned(), by: by.name.clone() },
-            false => Entry::Denied { ask: ask.to_owned(), by: by.name.clone() },
+            true => {
+                Entry::Approved { ask: ask.to_owned(), by: by.name.clone(), digest: view.plan.digest.clone() }
+            }
+            false => {
+                Entry::Denied { ask: ask.to_owned(), by: by.name.clone(), digest: view.plan.digest.clone() }
+            }
         };
-        lock(&self.journal).append(entry, now)?;
+        self.journal.append(&entry, now).map_err(refused)?;
         let mut approvals = self.store.get_or_default::<Approvals>()?;
         let answer = crate::model::Answer {
             granted,
@@ -166,8 +170,8 @@ impl Desk {
         let hold = Hold { since: now, until, reason: Some(reason.to_owned()), by: by.name.clone() };
         self.store.put(&hold)?;
         self.store.flush()?;
-        lock(&self.journal)
-            .append(Entry::Held { until, reason: reason.to_owned(), by: by.name.clone() }, now)?;
+        let entry = Entry::Held { until, reason: Some(reason.to_owned()), by: by.name.clone() };
+        self.journal.append(&entry, now).map_err(refused)?;
         let until =
             until.map_or("until `mailkeeper resume`".to_owned(), |until| format!("until {}", until.human()));
         Ok(Answer::Said { message: format!("on hold {until}: nothing more is sent") })
@@ -177,7 +181,8 @@ impl Desk {
         if self.active_hold().is_none() {
             return Ok(Answer::Said { message: "was not on hold".to_owned() });
         }
-        lock(&self.journal).append(Entry::Resumed { by: by.name.clone() }, self.clock.now())?;
+        let entry = Entry::Resumed { by: by.name.clone() };
+        self.journal.append(&entry, self.clock.now()).map_err(refused)?;
         self.store.remove::<Hold>()?;
         self.store.flush()?;
         self.shared.set_held(false);
@@ -186,13 +191,13 @@ impl Desk {
 
     fn history(&self, user: Option<&str>, limit: usize) -> Result<Answer, Refusal> {
         let user = user.map(|name| self.find(name)).transpose()?.map(|known| known.id());
-        let lines = lock(&self.journal).newest(user, limit)?;
+        let lines = self.journal.history(user, limit).map_err(refused)?;
         Ok(Answer::History { lines })
     }
 
     fn verify(&self) -> Result<Answer, Refusal> {
-        let verification = lock(&self.journal).verify()?;
-        Ok(Answer::Verification { verification })
+        let verification = self.journal.verify().map_err(refused)?;
+        Ok(Answer::Verification { verification: verification.into() })
     }
 
     fn backup(&self) -> Result<Answer, Refusal> {
@@ -202,4 +207,8 @@ impl Desk {
         let text = String::from_utf8(bytes).map_err(|error| Refusal::failed(error.to_string()))?;
         Ok(Answer::Backup { text })
     }
+}
+
+fn refused(error: JournalError) -> Refusal {
+    Refusal::failed(crate::errors::chain(&error))
 }

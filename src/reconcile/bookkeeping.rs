@@ -2,7 +2,6 @@
 //! turned out to be, which mailboxes were lost. Everything that matters later goes into the journal.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
@@ -17,13 +16,12 @@ use crate::store::{self, TenantStore};
 use crate::verify::{Progress, verify};
 
 use super::findings::Findings;
-use super::lock;
 
 /// What keeping the books needs.
 pub struct Books<'a> {
     pub tenant: &'a str,
     pub store: &'a TenantStore,
-    pub journal: &'a Mutex<Journal>,
+    pub journal: &'a Journal,
     pub metrics: &'a Metrics,
     pub now: Timestamp,
 }
@@ -123,9 +121,9 @@ impl Books<'_> {
         if !is_news {
             return Ok(());
         }
-        let step_id = pending.step_id.clone();
+        let step_id = Some(pending.step_id.clone());
         let journal_entry = Entry::Verdict { user, step_id, verdict, detail: detail.clone() };
-        lock(self.journal).append(journal_entry, self.now)?;
+        self.journal.append(&journal_entry, self.now)?;
         self.metrics.judged(self.tenant, verdict);
         match verdict {
             Verdict::Verified | Verdict::Unverified => {
@@ -171,7 +169,7 @@ impl Books<'_> {
             latest: drift.clock.latest,
             deadline: drift.clock.deadline,
         };
-        lock(self.journal).append(journal_entry, self.now)?;
+        self.journal.append(&journal_entry, self.now)?;
         kept.events.push(RecentEvent {
             at: self.now,
             user: Some(drift.user),
@@ -190,7 +188,8 @@ impl Books<'_> {
             entry.warned || !could_have_been_kept || drift.kind == DriftKind::Gone,
             || format!("{} was lost without a warning", drift.user),
         );
-        lock(self.journal).append(Entry::Lost { user: drift.user, warned: entry.warned }, self.now)?;
+        let upn = drift.upn.clone();
+        self.journal.append(&Entry::Lost { user: drift.user, upn, warned: entry.warned }, self.now)?;
         self.metrics.lost(self.tenant, drift.cause, entry.warned);
         tracing::error!(user.id = %drift.user, cause = drift.cause.label(), warned = entry.warned, "a kept mailbox passed its limit");
         kept.events.push(RecentEvent {
@@ -211,8 +210,8 @@ impl Books<'_> {
         entry.resolved = Some(self.now);
         entry.sightings = 0;
         let is_ours = entry.pending.is_some() || entry.repaired.last() == Some(&self.now);
-        lock(self.journal)
-            .append(Entry::ClockStopped { user, reason: is_ours_text(is_ours).to_owned() }, self.now)?;
+        self.journal
+            .append(&Entry::ClockStopped { user, reason: is_ours_text(is_ours).to_owned() }, self.now)?;
         if !is_ours {
             let upn = self.store.user(user)?.map(|known| known.user.upn);
             let detail = "the drift is gone without a request of ours".to_owned();
@@ -237,31 +236,44 @@ fn is_ours_text(is_ours: bool) -> &'static str {
 
 /// After a crash: an intent without an outcome becomes a pending request, so that it is read back before anything is
 /// repeated, also when the state lost its last half second.
-pub fn adopt_open_intents(store: &TenantStore, journal: &Journal) -> Result<(), store::Error> {
+pub fn adopt_open_intents(
+    store: &TenantStore,
+    journal: &Journal,
+    now: Timestamp,
+) -> Result<(), store::Error> {
     for intent in journal.open_intents() {
         let mut entry =
             store.ledger(intent.user)?.unwrap_or_else(|| LedgerEntry::opened(intent.drift, intent.at));
-        let is_known = entry.attempts.iter().any(|attempt| attempt.at == intent.at);
-        if is_known && entry.pending.as_ref().is_none_or(|pending| pending.step_id == intent.step_id) {
-            continue;
-        }
-        let expected_mailbox = store.user(intent.user)?.and_then(|known| known.mailbox.primary_id);
-        if !is_known {
-            entry.attempts.push(Attempt {
-                at: intent.at,
-                action: intent.action.clone(),
-                outcome: Some(OutcomeKind::Uncertain),
-                detail: "the process ended before the answer".to_owned(),
-            });
+        let uncertain = Attempt {
+            at: intent.at,
+            action: intent.action.clone(),
+            outcome: Some(OutcomeKind::Uncertain),
+            detail: UNANSWERED.to_owned(),
+        };
+        match entry.attempts.iter_mut().find(|attempt| attempt.at == intent.at) {
+            Some(attempt) => *attempt = uncertain,
+            None => entry.attempts.push(uncertain),
         }
         entry.pending = Some(Pending {
             step_id: intent.step_id.clone(),
-            action: intent.action.clone(),
+            action: intent.action,
             sent: intent.at,
             is_uncertain: true,
-            expected_mailbox,
+            expected_mailbox: store.user(intent.user)?.and_then(|known| known.mailbox.primary_id),
         });
         store.put_ledger(intent.user, &entry)?;
+        // The ledger first: the intent must stay open in the journal until it is known where it is looked at.
+        store.flush()?;
+        let outcome = Entry::Outcome {
+            step_id: intent.step_id,
+            user: intent.user,
+            kind: OutcomeKind::Uncertain,
+            detail: UNANSWERED.to_owned(),
+            request_id: None,
+        };
+        journal.append(&outcome, now)?;
     }
     Ok(())
 }
+
+const UNANSWERED: &str = "the process ended before the answer";

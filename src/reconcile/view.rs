@@ -11,10 +11,10 @@ use crate::plan::pace;
 use crate::policy::Policy;
 use crate::report::status::{HoldView, NextMove, PolicyView, RiskRow, SeatRow, TenantView};
 use crate::store;
-use crate::store::records::{Cursor, Hold, Seats};
+use crate::store::records::{Cursor, Hold};
 
 use super::findings::Findings;
-use super::{PassReport, Reconciler, lock};
+use super::{PassReport, Reconciler};
 
 impl Reconciler {
     pub(super) fn view(
@@ -133,7 +133,7 @@ impl Reconciler {
             seats: Vec::new(),
             seat_needs: Vec::new(),
             recent: Vec::new(),
-            journal_head: Some(lock(&self.parts.journal).head().to_string()),
+            journal_head: Some(self.parts.journal.head().hash),
         }
     }
 }
@@ -186,9 +186,4 @@ fn seat_rows(catalog: &Catalog, policy: &Policy) -> Vec<SeatRow> {
             free: sku.free(),
         })
         .collect()
-}
-
-/// The catalogue as last stored, for readers outside a pass.
-pub(crate) fn stored_catalog(store: &crate::store::TenantStore) -> Result<Catalog, store::Error> {
-    Ok(store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default())
 }

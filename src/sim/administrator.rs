@@ -1,6 +1,8 @@
 //! What an administrator does to the tenant, by hand, by script or by mistake. Every act takes the time, runs the
 //! background work that was due before, and leaves an audit event. None goes over HTTP, none needs a permission.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::audit::Initiator;
@@ -170,16 +172,16 @@ impl Tenant {
             id,
             user_principal_name: new.user_principal_name.into(),
             display_name: new.display_name.into(),
-            given_name: new.given_name.map(Into::into),
-            surname: new.surname.map(Into::into),
+            given_name: self.shared_text(new.given_name),
+            surname: self.shared_text(new.surname),
             mail,
             proxy_addresses,
-            department: Self::shared_text(new.department),
-            company_name: Self::shared_text(new.company_name),
-            country: Self::shared_text(new.country),
-            job_title: Self::shared_text(new.job_title),
-            employee_type: Self::shared_text(new.employee_type),
-            usage_location: Self::shared_text(new.usage_location),
+            department: self.shared_text(new.department),
+            company_name: self.shared_text(new.company_name),
+            country: self.shared_text(new.country),
+            job_title: self.shared_text(new.job_title),
+            employee_type: self.shared_text(new.employee_type),
+            usage_location: self.shared_text(new.usage_location),
             user_type: UserType::of(new.kind),
             account_enabled: new.account_enabled,
             on_premises_synced: new.on_premises_synced,
@@ -188,7 +190,7 @@ impl Tenant {
             created_at: now,
             deleted_at: None,
             licences: direct.collect(),
-            plans: Vec::new(),
+            plans: Arc::default(),
             provisioning_error_at: None,
             groups: new.groups.clone(),
             duplicate_of: None,
@@ -362,7 +364,7 @@ impl Tenant {
         twin.deleted_at = None;
         twin.created_at = now;
         twin.licences.clear();
-        twin.plans.clear();
+        twin.plans = Arc::default();
         twin.groups.clear();
         twin.duplicate_of = Some(original);
         let id = twin.id;
@@ -404,8 +406,9 @@ impl Tenant {
         self.changes.reset();
     }
 
-    /// While off, acts leave no audit event: for building large tenants.
-    pub fn set_audit(&mut self, is_on: bool) {
-        self.audit_is_off = !is_on;
+    /// While a company moves in, acts leave neither audit events nor entries in the change feed, which has no readers
+    /// yet: a large tenant would carry a week of them.
+    pub fn set_moving_in(&mut self, is_moving_in: bool) {
+        self.is_moving_in = is_moving_in;
     }
 }

@@ -200,7 +200,7 @@ impl Tenant {
         succeeded: bool,
         targets: Vec<Value>,
     ) {
-        if self.audit_is_off {
+        if self.is_moving_in {
             return;
         }
         let id = self.ids.uuid();

@@ -88,8 +88,8 @@ pub(super) struct User {
     pub id: UserId,
     pub user_principal_name: Box<str>,
     pub display_name: Box<str>,
-    pub given_name: Option<Box<str>>,
-    pub surname: Option<Box<str>>,
+    pub given_name: Option<Arc<str>>,
+    pub surname: Option<Arc<str>>,
     pub mail: Option<Box<str>>,
     /// As Graph shows them: `SMTP:` marks the primary address, `smtp:` the others.
     pub proxy_addresses: Vec<Box<str>>,
@@ -107,7 +107,8 @@ pub(super) struct User {
     pub created_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
     pub licences: Vec<LicencePath>,
-    pub plans: Vec<UserPlan>,
+    /// Shared with other users whose plans are the same to the second: most of a company.
+    pub plans: Arc<Vec<UserPlan>>,
     /// When Exchange reported that a hold blocks the removal of the mailbox.
     pub provisioning_error_at: Option<Timestamp>,
     /// Direct memberships; the groups hold the other direction while the user is live.
@@ -150,6 +151,7 @@ pub(super) struct Directory {
     live: BTreeMap<UserId, Arc<User>>,
     deleted: BTreeMap<UserId, Arc<User>>,
     by_upn: BTreeMap<Box<str>, UserId>,
+    /// Addresses other than the user principal name.
     by_address: BTreeMap<Box<str>, UserId>,
     history: BTreeMap<UserId, VecDeque<Past>>,
     history_order: VecDeque<(Timestamp, UserId)>,
@@ -187,7 +189,11 @@ impl Directory {
     }
 
     pub fn find_address(&self, address: &str) -> Option<UserId> {
-        self.by_address.get(address).copied()
+        let by_name = || {
+            let id = self.by_upn.get(address)?;
+            self.live.get(id)?.addresses().any(|owned| owned == address).then_some(*id)
+        };
+        self.by_address.get(address).copied().or_else(by_name)
     }
 
     /// The user as a reader saw it at `as_of`; `None`: not live then. Creation is not dated, so a user that was never
@@ -277,10 +283,11 @@ impl Directory {
     }
 
     fn index(&mut self, user: &User) {
-        self.by_upn.insert(user.user_principal_name.to_lowercase().into_boxed_str(), user.id);
-        for address in user.addresses() {
+        let name = user.user_principal_name.to_lowercase().into_boxed_str();
+        for address in user.addresses().filter(|address| address.as_str() != name.as_ref()) {
             self.by_address.insert(address.into_boxed_str(), user.id);
         }
+        self.by_upn.insert(name, user.id);
     }
 
     fn unindex(&mut self, user: &User) {

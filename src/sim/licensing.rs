@@ -107,7 +107,8 @@ pub(super) fn can_use_mailbox(user: &User) -> bool {
 /// Makes `assignedPlans` follow the licences. Removed plans stay listed as `Deleted`. Graph: assignedPlan.
 pub(super) fn refresh_plans(now: Timestamp, user: &mut User, catalogue: &Catalogue, switches: &Switches) {
     let mut wanted = wanted_plans(&user.licences, catalogue);
-    for entry in &mut user.plans {
+    let mut plans = Vec::clone(&user.plans);
+    for entry in &mut plans {
         match wanted.remove(&entry.plan) {
             Some((_, status)) => {
                 let returns = entry.status == PlanStatus::Deleted && status != PlanStatus::Deleted;
@@ -126,8 +127,10 @@ pub(super) fn refresh_plans(now: Timestamp, user: &mut User, catalogue: &Catalog
         }
     }
     for (plan, (service, status)) in wanted {
-        user.plans.push(super::directory::UserPlan { plan, service, status, assigned_at: now });
+        plans.push(super::directory::UserPlan { plan, service, status, assigned_at: now });
     }
+    plans.shrink_to_fit();
+    user.plans = Arc::new(plans);
 }
 
 fn wanted_plans(licences: &[LicencePath], catalogue: &Catalogue) -> BTreeMap<PlanId, (Arc<str>, PlanStatus)> {

@@ -1,7 +1,7 @@
 //! The simulated tenant: a synchronous state machine over requests and time. It does no I/O, reads no clock and draws
 //! all chance from its seed; the rules live in the files named after them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use url::Url;
@@ -9,7 +9,7 @@ use url::Url;
 use super::audit::{AuditLog, Initiator};
 use super::call::{Call, View};
 use super::delta::ChangeLog;
-use super::directory::{Directory, User};
+use super::directory::{Directory, User, UserPlan};
 use super::errors::GraphError;
 use super::groups::Groups;
 use super::licensing::PlanRules;
@@ -89,6 +89,9 @@ pub(super) enum Job {
     NextStage(SkuId),
 }
 
+/// Enough for the combinations of products that are common at a time, few enough to compare with on every change.
+const RECENT_PLANS: usize = 8;
+
 /// Who sends a request.
 #[derive(Debug, Clone)]
 pub(super) struct Bearer {
@@ -107,8 +110,12 @@ pub struct Tenant {
     pub(super) mailboxes: Mailboxes,
     pub(super) changes: ChangeLog,
     pub(super) audit: AuditLog,
-    /// While a company is founded nothing is worth an event.
-    pub(super) audit_is_off: bool,
+    /// While a company moves in nothing is worth an audit event or an entry in the change log.
+    pub(super) is_moving_in: bool,
+    /// Texts that many users share, each kept once.
+    texts: BTreeSet<Arc<str>>,
+    /// Lists of plans given out last; a company that moves in uses a handful.
+    recent_plans: VecDeque<Arc<Vec<UserPlan>>>,
     pub(super) tokens: Tokens,
     pub(super) meter: Meter,
     pub(super) ids: Rng,
@@ -131,7 +138,9 @@ impl Tenant {
             mailboxes: Mailboxes::default(),
             changes: ChangeLog::default(),
             audit: AuditLog::default(),
-            audit_is_off: false,
+            is_moving_in: false,
+            texts: BTreeSet::new(),
+            recent_plans: VecDeque::new(),
             tokens: Tokens::new(options.id, options.application.clone(), options.seed),
             meter: Meter::new(options.quota),
             ids: Rng::stream(options.seed, "ids"),
@@ -351,7 +360,8 @@ impl Tenant {
     }
 
     /// The only way a user changes: seats, change log and mailbox follow.
-    pub(super) fn store_user(&mut self, now: Timestamp, user: User) {
+    pub(super) fn store_user(&mut self, now: Timestamp, mut user: User) {
+        self.share_plans(&mut user);
         let id = user.id;
         let is_live = user.deleted_at.is_none();
         let before = self.directory.any(id).cloned();
@@ -369,11 +379,22 @@ impl Tenant {
             .iter()
             .filter(|sku| !occupied_before.contains(sku))
             .for_each(|sku| self.catalogue.occupy(*sku));
-        self.changes.record(now, before.as_deref(), &user, changed);
+        if !self.is_moving_in {
+            self.changes.record(now, before.as_deref(), &user, changed);
+        }
         self.directory.put(now, user);
         if before.is_some() && is_live && changed.has(Property::AssignedPlans) {
             self.settle_mailbox(now, id);
         }
+    }
+
+    fn share_plans(&mut self, user: &mut User) {
+        if let Some(same) = self.recent_plans.iter().find(|plans| **plans == user.plans) {
+            user.plans = Arc::clone(same);
+            return;
+        }
+        self.recent_plans.push_front(Arc::clone(&user.plans));
+        self.recent_plans.truncate(RECENT_PLANS);
     }
 
     /// The products of which this user takes a seat.
@@ -382,8 +403,14 @@ impl Tenant {
         if counts { user.working_skus() } else { Vec::new() }
     }
 
-    pub(super) fn shared_text(text: Option<String>) -> Option<Arc<str>> {
-        text.map(Into::into)
+    pub(super) fn shared_text(&mut self, text: Option<String>) -> Option<Arc<str>> {
+        let text = text?;
+        if let Some(known) = self.texts.get(text.as_str()) {
+            return Some(Arc::clone(known));
+        }
+        let text: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&text));
+        Some(text)
     }
 }
 

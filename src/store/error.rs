@@ -35,6 +35,10 @@ pub enum Error {
     #[error("a batch takes at most {MAX_WRITES} writes")]
     BatchFull,
 
+    /// The journal failed; nothing may be sent until it can be written again.
+    #[error("the journal cannot be used")]
+    Journal { source: Cause },
+
     /// A change of one user answered with another user's record; nothing of it was written.
     #[error("the record of user {expected} would be replaced by that of {found}")]
     WrongUser { expected: String, found: String },
@@ -42,6 +46,12 @@ pub enum Error {
     /// The backup is damaged, of another tenant, or of a version that this one does not read. Nothing was changed.
     #[error("the backup cannot be used: {0}")]
     Backup(String),
+}
+
+impl From<super::journal::JournalError> for Error {
+    fn from(error: super::journal::JournalError) -> Self {
+        Self::Journal { source: Cause::new(crate::errors::chain(&error)) }
+    }
 }
 
 /// What was being done.

@@ -217,13 +217,15 @@ fn open_db(path: &Path) -> std::result::Result<Db, Refusal> {
     }
 }
 
-/// Closes on a thread of its own, since sled may wait for ever for a write that failed half-way.
+/// Closes on a thread of its own, since sled may wait for ever for a write that failed half-way (seen with a large value
+/// whose file could not be made).
 fn close(db: Db, limit: Duration) -> std::result::Result<(), Refusal> {
     let (done, closed) = mpsc::channel();
     thread::spawn(move || {
         // A panic while closing loses nothing that the failure before had not lost, and lets go of the lock.
         drop(catch_unwind(AssertUnwindSafe(move || drop(db))));
-        drop(done.send(()));
+        // Nobody listens any more once the limit has passed.
+        let _ = done.send(());
     });
     closed.recv_timeout(limit).map_err(|_| {
         Refusal::Machine("sled does not close; a restart of the process frees its files".to_owned())

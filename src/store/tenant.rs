@@ -98,8 +98,8 @@ impl TenantStore {
         self.kv.flush()
     }
 
-    /// Removes every record of the tenant.
-    pub(super) fn clear_all(&self) -> Result<()> {
+    /// Removes every record of the tenant, users and stage included.
+    pub fn clear_all(&self) -> Result<()> {
         let _writer = self.lock();
         clear(self.kv.as_ref(), self.keys.all())
     }
@@ -157,11 +157,12 @@ impl Iterator for Pages<'_> {
     type Item = Result<(Vec<u8>, Vec<u8>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 && !self.is_done {
-            if let Err(error) = self.read() {
-                self.is_done = true;
-                return Some(Err(error));
-            }
+        if self.page.len() == 0
+            && !self.is_done
+            && let Err(error) = self.read()
+        {
+            self.is_done = true;
+            return Some(Err(error));
         }
         self.page.next().map(Ok)
     }

@@ -122,7 +122,7 @@ impl Company {
 
     /// Moves in: products, groups, people; everything is in place at once and leaves no audit events.
     pub fn move_in(&self, tenant: &mut Tenant, now: Timestamp) {
-        tenant.set_audit(false);
+        tenant.set_moving_in(true);
         for sku in &self.skus {
             tenant.add_sku(now, sku.clone());
         }
@@ -132,7 +132,7 @@ impl Company {
         for person in &self.people {
             tenant.add_user(now, person.user.clone());
         }
-        tenant.set_audit(true);
+        tenant.set_moving_in(false);
     }
 
     fn hire(&mut self, role: Role, names: &mut Names, rng: &mut Rng) {

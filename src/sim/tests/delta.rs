@@ -266,6 +266,8 @@ proptest! {
         let listed = lab.walk(&format!("/users?{select}"));
         let live: BTreeSet<&str> = listed.iter().map(|user| user["id"].as_str().expect("an id")).collect();
         prop_assert_eq!(live, known.keys().map(String::as_str).collect::<BTreeSet<_>>());
+        let licensed = listed.iter().filter(|user| user["assignedLicenses"] != json!([])).count();
+        prop_assert_eq!(lab.tenant.seats(SPE_E3).map(|seats| seats.consumed as usize), Some(licensed));
         for user in &listed {
             let held = &known[user["id"].as_str().expect("an id")];
             for name in ["userPrincipalName", "accountEnabled", "assignedLicenses"] {

@@ -190,3 +190,16 @@ fn group_licences_follow_a_restore_even_when_direct_ones_do_not() {
     lab.wait(Span::from_minutes(5));
     assert_eq!(lab.tenant.licences_of(user), [SPE_E3]);
 }
+
+#[test]
+fn conflicting_plans_fail_in_the_background_with_their_name() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Assigned, true);
+    lab.tenant.forbid_plans_together(EXCHANGE_S_ENTERPRISE, TEAMS1);
+    let user = lab.add("kari", UserKind::WithoutMailbox, false);
+    lab.tenant.add_member(lab.now, group, user);
+    lab.wait(Span::from_hours(1));
+    assert_eq!(states(&mut lab, user)[0]["error"], "MutuallyExclusiveViolation");
+    let reply = lab.post(&format!("/users/{user}/reprocessLicenseAssignment"), json!({}));
+    assert!(reply.message().ends_with("are mutually exclusive"), "{}", reply.message());
+}

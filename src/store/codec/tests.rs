@@ -15,13 +15,13 @@ use crate::store::samples::{full, id, known, user};
 
 const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
 
-fn check<T: Record + PartialEq + std::fmt::Debug>(record: &T, golden: &str) {
+fn check<T: Record + PartialEq + std::fmt::Debug>(record: &T, name: &str) {
     let bytes = encode(b"key", record).expect("encodes");
     let shown = match T::ENCODING {
         Encoding::Json => format!("{:02x} {}", bytes[0], String::from_utf8_lossy(&bytes[1..])),
-        Encoding::Postcard => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Encoding::Postcard => hex_lines(&bytes),
     };
-    assert_eq!(shown, golden);
+    insta::assert_snapshot!(name, shown);
     assert_eq!(&decode::<T>(b"key", &bytes).expect("decodes"), record);
     for end in 0..bytes.len() {
         assert!(matches!(decode::<T>(b"key", &bytes[..end]), Err(Error::Corrupt { .. })), "cut at {end}");
@@ -33,16 +33,21 @@ fn check<T: Record + PartialEq + std::fmt::Debug>(record: &T, golden: &str) {
     assert!(reason.contains("format 2 is not known"), "{reason}");
 }
 
+fn hex_lines(bytes: &[u8]) -> String {
+    let hex = |line: &[u8]| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    bytes.chunks(32).map(hex).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn known_users() {
-    check(&vec![known(1, 0)], "GOLDEN");
-    check(&vec![full(0x0102_0304)], "GOLDEN");
+    check(&vec![known(1, 0)], "known_users");
+    check(&vec![full(0x0102_0304)], "known_users_full");
 }
 
 #[test]
 fn sightings() {
     let deleted = Sighting::Deleted { user: user(2, 0), since: AT };
-    check(&vec![Sighting::Live(user(1, 0)), deleted, Sighting::Purged(id(3))], "GOLDEN");
+    check(&vec![Sighting::Live(user(1, 0)), deleted, Sighting::Purged(id(3))], "sightings");
 }
 
 #[test]
@@ -60,7 +65,7 @@ fn ledger() {
         sent: AT,
         expected_mailbox: None,
     });
-    check(&entry, "GOLDEN");
+    check(&entry, "ledger");
 }
 
 #[test]
@@ -73,27 +78,27 @@ fn cursor() {
         policy_digest: Some("abc".into()),
         groups_read: BTreeSet::from([GroupId::from_u128(1)]),
     };
-    check(&cursor, "GOLDEN");
+    check(&cursor, "cursor");
 }
 
 #[test]
 fn hold_approvals_and_tally() {
-    check(&Hold { since: AT, until: None, reason: Some("audit".into()), by: "uid 1000".into() }, "GOLDEN");
+    check(&Hold { since: AT, until: None, reason: Some("audit".into()), by: "uid 1000".into() }, "hold");
     let answer = Answer { granted: true, at: AT, by: "uid 0".into(), digest: "d".into() };
-    check(&Approvals(BTreeMap::from([("ask-1".into(), answer)])), "GOLDEN");
+    check(&Approvals(BTreeMap::from([("ask-1".into(), answer)])), "approvals");
     let tally = Tally {
         kept: 2,
         by_state: BTreeMap::from([(MailboxState::Healthy, 1)]),
         left_alone: BTreeMap::from([(Reason::Protected, 3)]),
         unmatched: 4,
     };
-    check(&tally, "GOLDEN");
+    check(&tally, "tally");
 }
 
 #[test]
 fn seats_plan_observation_and_last_pass() {
-    check(&Seats { catalog: Catalog::default(), read_at: AT }, "GOLDEN");
-    check(&Plan { made_at: AT, ..Plan::default() }, "GOLDEN");
+    check(&Seats { catalog: Catalog::default(), read_at: AT }, "seats");
+    check(&Plan { made_at: AT, ..Plan::default() }, "plan");
     let observation = Observation {
         kind: ObservationKind::Full,
         started: AT,
@@ -102,14 +107,14 @@ fn seats_plan_observation_and_last_pass() {
         deleted_users: 0,
         problems: Vec::new(),
     };
-    check(&observation, "GOLDEN");
+    check(&observation, "observation");
     let pass = LastPass {
         started: AT,
         finished: AT,
         outcome: "done".into(),
         summary: serde_json::json!({"steps": 1}),
     };
-    check(&pass, "GOLDEN");
+    check(&pass, "last_pass");
 }
 
 proptest! {

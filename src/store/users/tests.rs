@@ -47,9 +47,8 @@ fn merge(known: Option<KnownUser>, sighting: Option<Sighting>) -> Option<KnownUs
 fn naive_fold(model: &mut Model, pushed: &[Sighting]) {
     let last: BTreeMap<UserId, Sighting> = pushed.iter().map(|seen| (seen.id(), seen.clone())).collect();
     for (id, sighting) in last {
-        match merge(model.remove(&id), Some(sighting)) {
-            Some(user) => drop(model.insert(id, user)),
-            None => {}
+        if let Some(user) = merge(model.remove(&id), Some(sighting)) {
+            model.insert(id, user);
         }
     }
 }

@@ -1,0 +1,150 @@
+//! What is recorded. Entries are only ever added to: a journal of years ago must still be readable.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{Action, DriftKind, OutcomeKind, Problem, Timestamp, UserId, Verdict};
+
+/// One thing that was decided, done or learnt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Entry {
+    /// A request is about to be sent.
+    Intent {
+        step_id: String,
+        user: UserId,
+        upn: String,
+        action: Action,
+        drift: DriftKind,
+        /// Name of the keep rule.
+        rule: String,
+        policy_digest: String,
+        plan_digest: String,
+    },
+    /// What came of the request. Closes the intent.
+    Outcome {
+        step_id: String,
+        user: UserId,
+        kind: OutcomeKind,
+        detail: String,
+        request_id: Option<String>,
+    },
+    /// What a later observation says of the repair.
+    Verdict {
+        user: UserId,
+        step_id: Option<String>,
+        verdict: Verdict,
+        detail: String,
+    },
+    /// A loss was noticed, with its evidence in the interval: cannot be observed again.
+    ClockStarted {
+        user: UserId,
+        upn: String,
+        kind: DriftKind,
+        earliest: Option<Timestamp>,
+        latest: Timestamp,
+        deadline: Option<Timestamp>,
+    },
+    /// The loss is over, for whatever reason.
+    ClockStopped {
+        user: UserId,
+        reason: String,
+    },
+    /// The identity of a healthy mailbox, first seen or changed: cannot be observed again once it is lost.
+    MailboxRecorded {
+        user: UserId,
+        primary_id: String,
+    },
+    /// The limit has passed. `warned`: the deadline was shown before.
+    Lost {
+        user: UserId,
+        upn: String,
+        warned: bool,
+    },
+    Held {
+        by: String,
+        reason: Option<String>,
+        until: Option<Timestamp>,
+    },
+    Resumed {
+        by: String,
+    },
+    /// A person said yes to the plan with this digest.
+    Approved {
+        ask: String,
+        by: String,
+        digest: String,
+    },
+    Denied {
+        ask: String,
+        by: String,
+        digest: String,
+    },
+    /// A policy became the one that decides. `revision`: the commit, in a git work tree.
+    PolicyLoaded {
+        digest: String,
+        revision: Option<String>,
+    },
+    ObservationRejected {
+        problems: Vec<Problem>,
+    },
+    Started {
+        version: String,
+    },
+    Stopped,
+}
+
+impl Entry {
+    /// The user that the entry is about.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Intent { user, .. }
+            | Self::Outcome { user, .. }
+            | Self::Verdict { user, .. }
+            | Self::ClockStarted { user, .. }
+            | Self::ClockStopped { user, .. }
+            | Self::MailboxRecorded { user, .. }
+            | Self::Lost { user, .. } => Some(*user),
+            Self::Held { .. }
+            | Self::Resumed { .. }
+            | Self::Approved { .. }
+            | Self::Denied { .. }
+            | Self::PolicyLoaded { .. }
+            | Self::ObservationRejected { .. }
+            | Self::Started { .. }
+            | Self::Stopped => None,
+        }
+    }
+}
+
+/// An entry as read back. One that a newer version wrote is kept as it stands: the chain covers it all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Recorded {
+    Known(Box<Entry>),
+    Unknown(Value),
+}
+
+impl Recorded {
+    pub fn known(&self) -> Option<&Entry> {
+        match self {
+            Self::Known(entry) => Some(entry),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::Known(entry) => entry.user(),
+            Self::Unknown(value) => value.get("user")?.as_str()?.parse().ok(),
+        }
+    }
+
+    /// True for an intent, also for one of a newer version: it counts towards the limits.
+    pub fn is_intent(&self) -> bool {
+        match self {
+            Self::Known(entry) => matches!(**entry, Entry::Intent { .. }),
+            Self::Unknown(value) => value.get("event").and_then(Value::as_str) == Some("intent"),
+        }
+    }
+}
