@@ -9,7 +9,7 @@ use mailkeeper::sim::scenario::{Company, Role, products};
 use mailkeeper::sim::tenant::Tenant;
 
 use super::people::{People, Person};
-use super::shape::{Shape, Standing};
+use super::shape::Standing;
 
 /// What is done to the tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,10 +77,10 @@ pub const PERMISSIONS: [&str; 9] = [
 ];
 
 /// Draws one act that makes sense at the moment. `repaired`: whom the product sent a request for, newest last.
-pub fn draw(company: &Company, shape: &Shape, people: &People, repaired: &[UserId], rng: &mut Rng) -> Act {
+pub fn draw(people: &People, repaired: &[UserId], rng: &mut Rng) -> Act {
     let at_risk = people.iter().filter(|person| person.at_risk_since.is_some()).count();
     match rng.below(if at_risk < ENOUGH { 100 } else { 30 }) {
-        0..=29 => other(company, shape, people, rng),
+        0..=29 => other(people, rng),
         30..=39 if !repaired.is_empty() => {
             let user = *rng.pick(repaired).unwrap_or(&repaired[0]);
             Act::Tenant(TenantAct::LoseLicence(user))
@@ -111,7 +111,7 @@ fn damage(people: &People, rng: &mut Rng) -> TenantAct {
     }
 }
 
-fn other(company: &Company, shape: &Shape, people: &People, rng: &mut Rng) -> Act {
+fn other(people: &People, rng: &mut Rng) -> Act {
     let at_risk: Vec<UserId> =
         people.iter().filter(|person| person.at_risk_since.is_some()).map(|person| person.id).collect();
     let kept: Vec<UserId> = people
@@ -122,7 +122,6 @@ fn other(company: &Company, shape: &Shape, people: &People, rng: &mut Rng) -> Ac
     let victim = rng.pick(&at_risk).or(rng.pick(&kept)).copied();
     let Some(victim) = victim else { return Act::Keeper(KeeperAct::Restart) };
     let sku = *rng.pick(&[products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD]).unwrap_or(&products::SPE_E3);
-    let _ = (company, shape);
     match rng.below(32) {
         0..=1 => Act::Tenant(TenantAct::RestoreByHand(victim)),
         2..=3 => Act::Tenant(TenantAct::LicenseByHand(victim)),
@@ -151,6 +150,30 @@ fn other(company: &Company, shape: &Shape, people: &People, rng: &mut Rng) -> Ac
 }
 
 impl TenantAct {
+    /// Whom it is done to.
+    pub fn user(&self) -> Option<UserId> {
+        match self {
+            Self::LoseLicence(user)
+            | Self::LeaveLicensingGroup(user)
+            | Self::DisableExchange(user)
+            | Self::Delete { user, .. }
+            | Self::HardDelete(user)
+            | Self::Leave { user, .. }
+            | Self::Disable(user)
+            | Self::Enable(user)
+            | Self::RestoreByHand(user)
+            | Self::LicenseByHand(user)
+            | Self::LoseLocation(user)
+            | Self::Promote(user)
+            | Self::AddDuplicate(user) => Some(*user),
+            Self::ChangeSeats { .. }
+            | Self::RevokeTokens
+            | Self::LosePermission(_)
+            | Self::RegainPermissions
+            | Self::Storm(_) => None,
+        }
+    }
+
     /// Does it, and keeps the generator's knowledge in step.
     pub fn apply(
         &self,

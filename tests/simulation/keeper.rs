@@ -134,8 +134,8 @@ impl LogFile for Log {
         self.inner.read(segment, offset, limit)
     }
 
-    fn truncate(&mut self, len: u64) -> std::io::Result<()> {
-        self.inner.truncate(len)
+    fn truncate(&mut self, segment: u32, len: u64) -> std::io::Result<()> {
+        self.inner.truncate(segment, len)
     }
 
     fn set_aside(&mut self, bytes: &[u8]) -> std::io::Result<String> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use mailkeeper::model::{GroupId, SkuId, Span, UserId};
+use mailkeeper::model::{SkuId, Span, UserId};
 use mailkeeper::sim::rng::Rng;
 use mailkeeper::sim::scenario::{Company, Role, products};
 
@@ -170,6 +170,14 @@ impl Shape {
         }
     }
 
+    /// The same without off-boarded and protected entries: a fault to be found.
+    pub fn yaml_without_exclusions(&self, company: &Company) -> String {
+        let whole = self.yaml(company);
+        let (head, rest) = whole.split_once("offboarded:").unwrap_or((&whole, ""));
+        let (_, keep) = rest.split_once("keep:").unwrap_or(("", rest));
+        format!("{head}keep:{keep}")
+    }
+
     /// The policy as an operator would write it.
     pub fn yaml(&self, company: &Company) -> String {
         let mut text = String::from("version: 1\n\n");
@@ -231,9 +239,4 @@ impl Rule {
 /// The reserve of a product.
 pub fn reserved(limits: &Limits, sku: SkuId) -> u32 {
     if sku == products::SPE_E3 { limits.reserved_e3 } else { 0 }
-}
-
-/// The product that the licensing group gives.
-pub fn group_product(company: &Company, group: GroupId) -> Option<SkuId> {
-    (group == company.licensing_group).then_some(products::SPE_E3)
 }

@@ -9,6 +9,7 @@ use mailkeeper::clock::Clock;
 use mailkeeper::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
 use mailkeeper::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
 use mailkeeper::sim::network::SimTransport;
+use mailkeeper::sim::scenario::products;
 use mailkeeper::store::journal::MemoryLog;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -73,6 +74,8 @@ pub struct Sent {
     pub seen: Seen,
     /// The tenant was changed by it.
     pub is_applied: bool,
+    /// The user does not hold the product yet, or is to get it through the group.
+    pub takes_seat: Option<SkuId>,
     /// Listings of this pass whose last answer was not a good last page.
     pub open_listings: Vec<String>,
     pub has_listings: bool,
@@ -203,6 +206,7 @@ impl Wire {
     fn note_write(&self, request: &HttpRequest, user: Option<UserId>, kind: Kind) -> u32 {
         let at = self.local.tenant.now();
         let cover = user.and_then(|user| self.journal.open_intent(user, kind.label()));
+        let takes_seat = user.and_then(|user| self.seat_of(user, &kind));
         let path = request.url.split("/v1.0").last().unwrap_or_default().to_owned();
         self.trace.note(at, format!("    > {} {path} covered by {:?}", request.method.as_str(), cover.as_ref().map(|cover| cover.line)));
         let mut state = self.state();
@@ -220,11 +224,21 @@ impl Wire {
             cover,
             seen: Seen::Nothing,
             is_applied: false,
+            takes_seat,
             open_listings,
             has_listings,
         };
         state.writes.push(sent);
         state.writes_in_pass
+    }
+
+    fn seat_of(&self, user: UserId, kind: &Kind) -> Option<SkuId> {
+        let held = self.network.tenant().licences_of(user);
+        match kind {
+            Kind::Assign { add, .. } => add.first().map(|(sku, _)| *sku).filter(|sku| !held.contains(sku)),
+            Kind::AddMember(_) => Some(products::SPE_E3).filter(|sku| !held.contains(sku)),
+            Kind::Location | Kind::Restore | Kind::Other => None,
+        }
     }
 
     fn note_answer(&self, seen: Seen, is_applied: bool) {
@@ -289,12 +303,8 @@ impl Wire {
 
     fn note_seats(&self) {
         let tenant = self.network.tenant();
-        let products = [
-            mailkeeper::sim::scenario::products::SPE_E3,
-            mailkeeper::sim::scenario::products::SPE_E5,
-            mailkeeper::sim::scenario::products::EXCHANGESTANDARD,
-        ];
-        let free = products.iter().filter_map(|sku| {
+        let bought = [products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD];
+        let free = bought.iter().filter_map(|sku| {
             let seats = tenant.seats(*sku)?;
             Some((*sku, i64::from(seats.seats) - i64::from(seats.consumed)))
         });
@@ -377,7 +387,8 @@ fn kind_of(request: &HttpRequest) -> Option<Kind> {
 
 fn assignment(body: &Value) -> Kind {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let add = list(&body["addLicenses"]).iter().filter_map(|entry| {
+    let added = list(&body["addLicenses"]);
+    let add = added.iter().filter_map(|entry| {
         let off = list(&entry["disabledPlans"]);
         let off = off.iter().filter_map(|plan| plan.as_str()?.parse().ok()).collect();
         Some((entry["skuId"].as_str()?.parse().ok()?, off))
