@@ -23,7 +23,7 @@ mod throttle;
 #[cfg(test)]
 mod testing;
 
-pub use auth::{SignIn, SignInError, SignInFault};
+pub use auth::{MANAGED_IDENTITY_ENDPOINT, SignIn, SignInError, SignInFault};
 pub use client::{Client, Config, DeltaPager, DeltaStart, MailboxAnswer, Pager, Refusal, WriteResult};
 pub use cloud::{Cloud, Features, Roots, RootsError};
 pub use error::{Error, ErrorAnswer, RequestIds};

@@ -4,6 +4,7 @@
 //! observed again; it may be lost. The [`journal`] holds what was decided and what cannot be known again; it is durable
 //! before a request leaves. Nothing here reads the clock, knows Graph or judges an observation.
 
+/// The portable copy of one tenant's records.
 pub mod backup;
 
 /// Versioned bytes of one record.

@@ -19,6 +19,7 @@ use crate::report::metrics::{GraphRequest, Metrics};
 use crate::settings::{Auth, CloudName, Credential, Mode, ProcessEnvironment, Settings, TenantSettings};
 use crate::store::journal::{FileLog, Journal};
 use crate::store::kv::Kv;
+use crate::store::records::{Approvals, Cursor};
 use crate::store::sled::{Opened, SledKv};
 use crate::store::{self, TenantStore, backup};
 
@@ -55,7 +56,7 @@ pub enum Error {
 
 /// Opens the state and builds a member for each tenant of the settings.
 pub fn members(settings: &Settings, clock: &Arc<dyn Clock>, metrics: &Metrics) -> Result<Vec<Member>, Error> {
-    let kv = open_state(settings, clock)?;
+    let state = open_state(settings, clock)?;
     let options = TransportOptions::default();
     let transport = ReqwestTransport::new(options).map_err(|error| Error::State {
         directory: settings.state.display().to_string(),
@@ -67,16 +68,31 @@ pub fn members(settings: &Settings, clock: &Arc<dyn Clock>, metrics: &Metrics) -
         .iter()
         .map(|tenant| {
             metrics.introduce(&tenant.name);
-            member(settings, tenant, &kv, &transport, clock, metrics)
+            member(settings, tenant, &state, &transport, clock, metrics)
         })
         .collect()
 }
 
-fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Kv>, Error> {
+/// The opened state.
+struct State {
+    kv: Arc<dyn Kv>,
+    /// Whole, but of some time ago: answers of people and the delta link must not be used.
+    is_old: bool,
+}
+
+fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<State, Error> {
     let directory = settings.state.join("db");
     let path = directory.display().to_string();
     match SledKv::open(&directory, clock.now()) {
-        Ok((kv, Opened::Good)) => Ok(Arc::new(kv)),
+        Ok((kv, Opened::Good)) => Ok(State { kv: Arc::new(kv), is_old: false }),
+        Ok((kv, Opened::RolledBack { flushes, found })) => {
+            tracing::error!(
+                flushes,
+                found,
+                "the state lost its newest part and is used as an old backup would be"
+            );
+            Ok(State { kv: Arc::new(kv), is_old: true })
+        }
         Ok((kv, Opened::MovedAside { moved_to, reason })) => {
             tracing::error!(
                 path = %moved_to.display(),
@@ -84,7 +100,7 @@ fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Kv>
                 "the state could not be opened and was moved aside; it is rebuilt by the next full observation, \
                  or from a backup by `mailkeeper restore-state`"
             );
-            Ok(Arc::new(kv))
+            Ok(State { kv: Arc::new(kv), is_old: false })
         }
         Err(store::Error::InUse { .. }) => {
             Err(Error::InUse { directory: path, socket: settings.control_socket.display().to_string() })
@@ -96,7 +112,7 @@ fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Kv>
 fn member(
     settings: &Settings,
     tenant: &TenantSettings,
-    kv: &Arc<dyn Kv>,
+    state: &State,
     transport: &Arc<dyn Transport>,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
@@ -104,7 +120,10 @@ fn member(
     let failed = |text: String| Error::Tenant { tenant: tenant.name.clone(), text };
     let config = graph_config(tenant, metrics).map_err(failed)?;
     let graph = Client::new(config, Arc::clone(transport), Arc::clone(clock));
-    let store = TenantStore::new(Arc::clone(kv), tenant.id);
+    let store = TenantStore::new(Arc::clone(&state.kv), tenant.id);
+    if state.is_old {
+        forget_what_ages(&store).map_err(|error| failed(chain(&error)))?;
+    }
     let journal = open_journal(&settings.state.join("journal").join(&tenant.name), tenant).map_err(failed)?;
     let parts = Parts {
         name: tenant.name.clone(),
@@ -117,6 +136,13 @@ fn member(
         metrics: metrics.clone(),
     };
     member_of(parts).map_err(|error| failed(chain(&error)))
+}
+
+/// An old state is good for what was observed, not for what people said since or where the delta stood.
+fn forget_what_ages(store: &TenantStore) -> Result<(), store::Error> {
+    store.remove::<Approvals>()?;
+    let cursor = store.get_or_default::<Cursor>()?;
+    store.put(&Cursor { delta_link: None, ..cursor })
 }
 
 /// A reconciler and the desk that shares its state.
@@ -241,7 +267,7 @@ fn try_restore(global: &Global, arguments: &BackupArgs) -> Result<String, Exit> 
         Exit::Failed
     };
     let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock::new());
-    let kv = open_state(&settings, &clock).map_err(|error| failed(chain(&error)))?;
+    let State { kv, .. } = open_state(&settings, &clock).map_err(|error| failed(chain(&error)))?;
     let file = File::open(&arguments.file)
         .map_err(|error| failed(format!("{} cannot be read: {error}", arguments.file.display())))?;
     let tenant =

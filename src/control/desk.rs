@@ -202,7 +202,7 @@ impl Desk {
 
     fn backup(&self) -> Result<Answer, Refusal> {
         let mut bytes = Vec::new();
-        crate::store::backup::export(&self.store, &mut bytes)
+        crate::store::backup::export(&self.store, self.clock.now(), Some(self.journal.head()), &mut bytes)
             .map_err(|error| Refusal::failed(crate::errors::chain(&error)))?;
         let text = String::from_utf8(bytes).map_err(|error| Refusal::failed(error.to_string()))?;
         Ok(Answer::Backup { text })

@@ -1,8 +1,8 @@
 //! Sign-in: access tokens for one tenant, cached, renewed before they expire, fetched once however many wait.
 //!
 //! Goes through the [`Transport`] and the [`Clock`] like everything else, so that expiry and refusal run inside the
-//! simulation. Tokens and secrets leave this room only inside the `authorization` header of a [`GraphUrl`] request, and
-//! never through `Debug`.
+//! simulation. Tokens and secrets leave this room only inside the `authorization` header of a [`GraphUrl`] request,
+//! and never through `Debug`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ mod sign_in;
 
 pub use answer::{SignInError, SignInFault};
 pub(super) use claims::{Challenge, challenge};
-pub use sign_in::SignIn;
+pub use sign_in::{MANAGED_IDENTITY_ENDPOINT, SignIn};
 
 use answer::{Grant, decode_grant};
 
@@ -35,7 +35,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(300);
 /// What a token is taken to live at least, so that an absurd lifetime does not cost a token request for each request.
 const MIN_LIFETIME: Duration = Duration::from_secs(30);
 
-/// Attempts at one token, with 1 s and 2 s between them, fewer when the server asks for a longer pause: sign-in is rarely down for long, and the next pass comes anyway.
+/// Attempts at one token, with 1 s and 2 s between them, fewer when the server asks for a longer pause: sign-in is
+/// rarely down for long, and the next pass comes anyway.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// After a refusal nobody asks again for so long: a wrong secret does not get right by repeating it.
@@ -44,7 +45,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 /// The same after a failure that may pass.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(10);
 
-/// Between two renewals because of a 401: a server that refuses good tokens must not become a storm of token requests.
+/// Between two renewals because of a 401: a server that refuses good tokens must not become a storm of token
+/// requests.
 const FORCED_APART: Duration = Duration::from_secs(60);
 
 /// A token of the tenant. Which one is told by its serial number, also when two have the same text.
@@ -143,8 +145,8 @@ impl TokenSource {
         }
     }
 
-    /// Takes note that `refused` was answered with 401. The next [`Self::token`] brings another one, unless somebody else
-    /// has renewed it already or it was renewed for the same reason a moment ago.
+    /// Takes note that `refused` was answered with 401. The next [`Self::token`] brings another one, unless somebody
+    /// else has renewed it already or it was renewed for the same reason a moment ago.
     pub(super) async fn refused(&self, refused: &AccessToken, challenge: Option<Challenge>) {
         let mut state = self.state.lock().await;
         let is_current = state.current.as_ref().is_some_and(|current| current.token.serial == refused.serial);

@@ -1,6 +1,6 @@
 //! The client: one tenant, its token, its budget, and the loop around every request.
 //!
-//! Every read goes through [`Client::read`], every write through [`write`]: there is no third way to the transport.
+//! Every read goes through `read`, every write through `write`: there is no third way to the transport.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,26 +17,20 @@ use super::error::{Error, ErrorAnswer, RequestIds};
 use super::link::GraphUrl;
 use super::observer::{RequestObserver, RequestSample, Unobserved};
 use super::request::{Endpoint, Request};
-use super::response::{Decoded, decode_error};
-use super::throttle::{
-    MAX_READ_ATTEMPTS, MAX_READ_WAIT, TenantSize, Throttle, delay_before, http_date, is_throttled,
-    is_transient,
-};
+use super::throttle::{TenantSize, Throttle, http_date, is_throttled};
 use super::transport::{HttpRequest, HttpResponse, Transport, TransportError};
 
 mod batch;
 mod directory;
 mod pages;
 mod probe;
+mod read;
 mod write;
 
 pub use directory::DeltaStart;
 pub use pages::{DeltaPager, Pager};
 pub use probe::MailboxAnswer;
 pub use write::{Refusal, WriteResult};
-
-/// An answer whose body makes no sense is asked for again so often: a gateway's HTML passes, a server's bug does not.
-const MAX_MALFORMED: u32 = 2;
 
 /// What a [`Client`] needs to know.
 #[derive(Clone)]
@@ -152,67 +146,8 @@ impl Client {
             .map_err(|fault| Error::HostileLink { endpoint: request.endpoint, fault })
     }
 
-    /// Sends a read until it is answered usably, at most [`MAX_READ_ATTEMPTS`] times.
-    async fn read<T>(&self, request: &Request, decode: impl Fn(&[u8]) -> Decoded<T>) -> Result<T, Error> {
-        let url = self.url_of(request)?;
-        self.read_at(request, &url, decode).await
-    }
-
-    /// [`Client::read`] at a followed link.
-    async fn read_at<T>(
-        &self,
-        request: &Request,
-        url: &GraphUrl,
-        decode: impl Fn(&[u8]) -> Decoded<T>,
-    ) -> Result<T, Error> {
-        let endpoint = request.endpoint;
-        let mut malformed = 0;
-        let mut waited = Duration::ZERO;
-        let mut attempt = 1;
-        loop {
-            let Exchange { ids, outcome } = self.exchange(request, url).await?;
-            let last = match &outcome {
-                Ok(response) if is_success(response) => match decode(&response.body) {
-                    Ok(value) => return Ok(value),
-                    Err(detail) => {
-                        malformed += 1;
-                        if malformed > MAX_MALFORMED {
-                            return Err(Error::Malformed { endpoint, detail, ids });
-                        }
-                        detail
-                    }
-                },
-                Ok(response) => {
-                    let answer = decode_error(response, &ids.client_request);
-                    if !is_transient(response.status) {
-                        return Err(Error::Answer { endpoint, answer: Box::new(answer) });
-                    }
-                    answer.to_string()
-                }
-                Err(TransportError::TooLarge { limit_bytes }) => {
-                    let detail = format!("larger than {limit_bytes} bytes");
-                    return Err(Error::Malformed { endpoint, detail, ids });
-                }
-                Err(fault) => format!("{fault} ({ids})"),
-            };
-            if attempt >= MAX_READ_ATTEMPTS {
-                return Err(Error::Unanswered { endpoint, attempts: attempt, last });
-            }
-            attempt += 1;
-            let response = outcome.as_ref().ok();
-            let delay = delay_before(attempt, url.as_str(), response, self.shared.clock.now());
-            waited += delay;
-            if waited > MAX_READ_WAIT {
-                return Err(Error::Unanswered { endpoint, attempts: attempt - 1, last });
-            }
-            let status = response.map(|response| response.status);
-            tracing::debug!(endpoint = endpoint.label(), attempt, status, ?delay, "reading again");
-            self.shared.clock.sleep(delay).await;
-        }
-    }
-
-    /// One authorised exchange. A 401 is repeated once, with another token where one may be had: it means that nothing was
-    /// done.
+    /// One authorised exchange. A 401 is repeated once, with another token where one may be had: it means that
+    /// nothing was done.
     async fn exchange(&self, request: &Request, url: &GraphUrl) -> Result<Exchange, Error> {
         let token = self.token().await?;
         let first = self.send(request, url, &token).await;

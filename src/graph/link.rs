@@ -1,7 +1,8 @@
 //! URLs that may carry the bearer token.
 //!
 //! A [`GraphUrl`] exists only after its origin was compared with the configured one, and a token can be attached to
-//! nothing else. Links that Graph returns (nextLink, deltaLink, Location) are cursors, never addresses to trust. No I/O.
+//! nothing else. Links that Graph returns (nextLink, deltaLink, Location) are cursors, never addresses to trust. No
+//! I/O.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,8 +15,8 @@ use super::cloud::Roots;
 /// Longest link that is followed. Graph's skip and delta tokens reach a few thousand characters.
 const MAX_LINK_BYTES: usize = 16 * 1024;
 
-/// Most pages of one listing: 20 million users at 999 a page, 4 million at the 200 of a delta. Beyond that a server is
-/// feeding us for ever.
+/// Most pages of one listing: 20 million users at 999 a page, 4 million at the 200 of a delta. Beyond that a server
+/// is feeding us for ever.
 pub const MAX_PAGES: usize = 20_000;
 
 /// Most empty pages in a row. Graph may send some (documented for delta); a thousand says that nothing will come.

@@ -1,7 +1,7 @@
 //! Every request that mailkeeper can make of Graph, as values. No I/O, no tokens, no hosts.
 //!
-//! Invariant of absence: nothing here creates, deletes, purges, unlicenses or disables anyone. `removeLicenses` is always
-//! empty, `PATCH` carries a usage location only, and no request uses `DELETE`.
+//! Invariant of absence: nothing here creates, deletes, purges, unlicenses or disables anyone. `removeLicenses` is
+//! always empty, `PATCH` carries a usage location only, and no request uses `DELETE`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -86,8 +86,8 @@ impl Endpoint {
         }
     }
 
-    /// Resource units that one request costs the tenant's budget. Source: Graph throttling limits, identity and access;
-    /// `$select` already taken off, unlisted endpoints count 1.
+    /// Resource units that one request costs the tenant's budget. Source: Graph throttling limits, identity and
+    /// access; `$select` already taken off, unlisted endpoints count 1.
     pub(super) fn resource_units(self) -> u32 {
         match self {
             Self::SubscribedSkus => 3,
@@ -194,8 +194,8 @@ const PAGE_SIZE: u32 = 999;
 pub struct UserShard(char);
 
 impl UserShard {
-    /// `None` for anything but a letter or digit of ASCII, `-`, `_`, `.`, `!`, `#`, `^`, `~` or `'`: the characters that a
-    /// user principal name may start with (Graph: user resource type).
+    /// `None` for anything but a letter or digit of ASCII, `-`, `_`, `.`, `!`, `#`, `^`, `~` or `'`: the characters
+    /// that a user principal name may start with (Graph: user resource type).
     pub fn starting_with(first: char) -> Option<Self> {
         let is_allowed = first.is_ascii_alphanumeric() || "-_.!#^~'".contains(first);
         is_allowed.then(|| Self(first.to_ascii_lowercase()))
@@ -225,7 +225,8 @@ pub(super) fn users_count() -> Request {
     Request { is_eventual: true, ..Request::get(Endpoint::UsersCount, "/users/$count") }
 }
 
-/// Without `deletedDateTime` in the selection a restored user is not reported (microsoft-graph-docs issues 5821, 5866).
+/// Without `deletedDateTime` in the selection a restored user is not reported (microsoft-graph-docs issues 5821,
+/// 5866).
 pub(super) fn users_delta(from_now: bool) -> Request {
     let start = if from_now { "$deltatoken=latest&" } else { "" };
     Request::get(Endpoint::UsersDelta, format!("/users/delta?{start}$select={USER_SELECT},deletedDateTime"))
@@ -278,8 +279,8 @@ pub(super) fn mailbox_identity(id: UserId) -> Request {
     Request { priority: Priority::Low, ..Request::get(Endpoint::MailboxIdentity, path) }
 }
 
-/// Several reads in one request. Only reads: a batch of writes cannot say which of them was applied when its answer is
-/// lost.
+/// Several reads in one request. Only reads: a batch of writes cannot say which of them was applied when its answer
+/// is lost.
 pub(super) fn batch(parts: &[(String, Request)]) -> Request {
     let requests: Vec<_> = parts
         .iter()

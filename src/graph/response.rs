@@ -1,7 +1,7 @@
 //! Bodies of Graph, decoded. The serde types of the wire live here and nowhere else. No I/O.
 //!
-//! Unknown members are ignored, unknown enum values kept, `null` and absent told apart where it matters. What does not
-//! have the documented shape is an error text, never a guess: serde_json's depth limit holds for every body.
+//! Unknown members are ignored, unknown enum values kept, `null` and absent told apart where it matters. What does
+//! not have the documented shape is an error text, never a guess: serde_json's depth limit holds for every body.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ mod error_body;
 mod user;
 
 pub(super) use batch::{BatchPart, decode_batch};
-pub(super) use error_body::decode_error;
+pub(super) use error_body::{decode_error, is_error_readable};
 pub use user::{DeletedUser, DeltaItem, UserPatch};
 
 use user::{LicenseWire, UserWire};

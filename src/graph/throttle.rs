@@ -1,8 +1,9 @@
 //! How fast we ask, and when we ask again.
 //!
-//! Three parts: a budget of resource units and writes that keeps below Graph's published limits, a gate that closes for
-//! everybody when Graph throttles us several times in a row, and the delays between attempts at one request. Waits on the
-//! [`Clock`] only; the jitter is a hash, so that a simulation can be replayed. Knows no endpoints and sends nothing.
+//! Three parts: a budget of resource units and writes that keeps below Graph's published limits, a gate that closes
+//! for everybody when Graph throttles us several times in a row, and the delays between attempts at one request.
+//! Waits on the [`Clock`] only; the jitter is a hash, so that a simulation can be replayed. Knows no endpoints and
+//! sends nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The seam between the Graph client and the network: bytes in, bytes out.
 //!
 //! [`Transport`] is implemented by [`ReqwestTransport`] in production and by the simulated tenant in tests, so that
-//! paging, `Retry-After`, token refresh and error mapping all run inside the simulation. The only file naming reqwest.
-//! Does not follow redirects, does not retry, does not know tokens.
+//! paging, `Retry-After`, token refresh and error mapping all run inside the simulation. The only file naming
+//! reqwest. Does not follow redirects, does not retry, does not know tokens.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -65,7 +65,8 @@ impl HttpRequest {
 }
 
 impl fmt::Debug for HttpRequest {
-    /// Method, URL without its query and header names: credentials stand in headers and bodies, opaque tokens in queries.
+    /// Method, URL without its query and header names: credentials stand in headers and bodies, opaque tokens in
+    /// queries.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.url.split('?').next().unwrap_or_default();
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -150,8 +151,8 @@ pub struct TransportOptions {
 }
 
 impl Default for TransportOptions {
-    /// 10 s to connect. 100 s in all: Graph answers or gives up within that, and a page of 999 users arrives in seconds.
-    /// 16 MiB: a page of 999 users with all their plans is about 6 MiB.
+    /// 10 s to connect. 100 s in all: Graph answers or gives up within that, and a page of 999 users arrives in
+    /// seconds. 16 MiB: a page of 999 users with all their plans is about 6 MiB.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
@@ -171,16 +172,46 @@ pub struct TransportSetupError(#[source] reqwest::Error);
 pub struct ReqwestTransport {
     options: TransportOptions,
     /// Goes through a proxy where the environment names one.
-    routed: RwLock<Pool>,
+    routed: Pool,
     /// Never through a proxy: loopback, and the link-local address of managed identities.
-    direct: reqwest::Client,
+    direct: Pool,
 }
 
-/// A connection pool, and how many were thrown away before it.
-#[derive(Clone)]
+/// Connections that are kept, until a 503 says that they lead to a sick server.
 struct Pool {
+    is_direct: bool,
+    current: RwLock<Generation>,
+}
+
+/// A client with its connections, and how many were thrown away before it.
+#[derive(Clone)]
+struct Generation {
     client: reqwest::Client,
-    generation: u64,
+    number: u64,
+}
+
+impl Pool {
+    fn new(options: &TransportOptions, is_direct: bool) -> Result<Self, TransportSetupError> {
+        let client = build_client(options, is_direct)?;
+        Ok(Self { is_direct, current: RwLock::new(Generation { client, number: 0 }) })
+    }
+
+    fn current(&self) -> Generation {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Drops the connections that answered 503, so that the next request opens a new one (Graph: throttling
+    /// guidance). Of many 503 over the same connections only the first does something.
+    fn renew(&self, options: &TransportOptions, number: u64) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.number != number {
+            return;
+        }
+        match build_client(options, self.is_direct) {
+            Ok(client) => *current = Generation { client, number: number + 1 },
+            Err(fault) => tracing::debug!(error = %fault, "kept the old connections"),
+        }
+    }
 }
 
 impl ReqwestTransport {
@@ -189,26 +220,9 @@ impl ReqwestTransport {
     pub fn new(options: TransportOptions) -> Result<Self, TransportSetupError> {
         // Fails when a provider is installed already, which is as good.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
-        let routed = RwLock::new(Pool { client: build_client(&options, false)?, generation: 0 });
-        let direct = build_client(&options, true)?;
+        let routed = Pool::new(&options, false)?;
+        let direct = Pool::new(&options, true)?;
         Ok(Self { options, routed, direct })
-    }
-
-    fn pool(&self) -> Pool {
-        self.routed.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Drops the pool that answered 503, so that the next request opens a new connection (Graph: throttling guidance).
-    /// Of many 503 from one pool only the first does something.
-    fn renew(&self, generation: u64) {
-        let mut pool = self.routed.write().unwrap_or_else(PoisonError::into_inner);
-        if pool.generation != generation {
-            return;
-        }
-        match build_client(&self.options, false) {
-            Ok(client) => *pool = Pool { client, generation: generation + 1 },
-            Err(fault) => tracing::debug!(error = %fault, "kept the old connections"),
-        }
     }
 
     async fn exchange(
@@ -263,13 +277,11 @@ impl fmt::Debug for ReqwestTransport {
 #[async_trait]
 impl Transport for ReqwestTransport {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        if is_direct(&request.url) {
-            return self.exchange(&self.direct, request).await;
-        }
-        let pool = self.pool();
-        let answer = self.exchange(&pool.client, request).await;
+        let pool = if is_direct(&request.url) { &self.direct } else { &self.routed };
+        let Generation { client, number } = pool.current();
+        let answer = self.exchange(&client, request).await;
         if answer.as_ref().is_ok_and(|response| response.status == 503) {
-            self.renew(pool.generation);
+            pool.renew(&self.options, number);
         }
         answer
     }

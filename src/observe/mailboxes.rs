@@ -19,7 +19,7 @@ use super::Observed;
 const PROBES_PER_PASS: usize = 5_000;
 
 /// Time that a pass gives to these questions, so that a slow Exchange never keeps licences waiting.
-const PROBE_TIME: Duration = Duration::from_secs(60);
+const PROBE_TIME: Duration = Duration::from_secs(20);
 
 /// Users asked about between two looks at the clock.
 const PROBES_AT_ONCE: usize = 64;

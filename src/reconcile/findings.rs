@@ -56,7 +56,8 @@ impl Findings {
                 self.count_kept(state_of(&drift, false, now));
                 self.drifts.push(*drift);
             }
-            Finding::LeftAlone { reason: Reason::NoRule, drift: None, .. } => self.tally.unmatched += 1,
+            // A user whom no rule names is counted and nothing else: it is not ours to have an opinion on.
+            Finding::LeftAlone { reason: Reason::NoRule, .. } => self.tally.unmatched += 1,
             Finding::LeftAlone { reason, drift, detail } => {
                 *self.tally.left_alone.entry(reason).or_default() += 1;
                 if let Some(kind) = drift.filter(|_| self.left_alone.len() < LEFT_ALONE_LISTED) {

@@ -4,12 +4,15 @@
 //! some), the first failure poisons the handle (its flusher dies of a full disk without telling), `flush` adds the
 //! `fdatasync` that sled leaves out on Linux, and scans see batches whole. A directory that cannot be read is moved
 //! aside, never deleted: the state can be rebuilt from a backup, the journal and a full observation.
+//!
+//! sled ends its recovery at the first damaged byte of its log and opens what came before without a word. So flushes are
+//! counted, in sled and in a file beside its log; an opening that finds fewer of them in sled says so.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +31,10 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// sled's log, inside its directory: what must reach the disk.
 const LOG_FILE: &str = "db";
 
+/// How many flushes succeeded: in sled outside of all tenants, and in a file inside its directory.
+const MARK_KEY: &[u8] = b"flushes";
+const MARK_FILE: &str = "flushes";
+
 /// How sled words that another process holds its lock; it has no error kind for it.
 const LOCK_WORDS: &str = "could not acquire lock";
 
@@ -41,6 +48,8 @@ pub struct SledKv {
     /// `None` only when a reopening failed. Written while a batch is applied, so that scans see it whole.
     db: RwLock<Option<Db>>,
     poison: Poison,
+    /// Held while flushes are counted: tenants share the engine and flush when they like.
+    flushing: Mutex<()>,
 }
 
 /// What opening found.
@@ -50,6 +59,9 @@ pub enum Opened {
     Good,
     /// It could not be read. It stands at `moved_to` now, and the state starts empty.
     MovedAside { moved_to: PathBuf, reason: String },
+    /// It was read up to some damage: `flushes` had succeeded, `found` of them are left. What is there is whole and old,
+    /// as a restored backup is: approvals and the delta link must not be used. Told once.
+    RolledBack { flushes: u64, found: u64 },
 }
 
 impl SledKv {
@@ -67,7 +79,14 @@ impl SledKv {
             }
             Err(refusal) => return Err(refusal.into_error(path)),
         };
-        Ok((Self { path: path.to_owned(), db: RwLock::new(Some(db)), poison: Poison::default() }, opened))
+        let kv = Self {
+            path: path.to_owned(),
+            db: RwLock::new(Some(db)),
+            poison: Poison::default(),
+            flushing: Mutex::default(),
+        };
+        let rolled_back = kv.rolled_back()?;
+        Ok((kv, rolled_back.unwrap_or(opened)))
     }
 
     /// Closes and opens again after a failure. Never moves anything aside: that is for the start of the process, with a
@@ -76,18 +95,44 @@ impl SledKv {
     /// # Errors
     /// As [`SledKv::open`]; [`Error::Open`] also for an unreadable directory, and when sled does not let go of its files:
     /// then only a new process helps. The handle stays poisoned.
-    pub fn reopen(&self) -> Result<()> {
+    pub fn reopen(&self) -> Result<Opened> {
         self.reopen_within(CLOSE_LIMIT)
     }
 
-    fn reopen_within(&self, limit: Duration) -> Result<()> {
+    fn reopen_within(&self, limit: Duration) -> Result<Opened> {
         let mut db = self.write();
         if let Some(old) = db.take() {
             close(old, limit).map_err(|refusal| refusal.into_error(&self.path))?;
         }
         *db = Some(open_db(&self.path).map_err(|refusal| refusal.into_error(&self.path))?);
+        drop(db);
         self.poison.clear();
-        Ok(())
+        Ok(self.rolled_back()?.unwrap_or(Opened::Good))
+    }
+
+    /// Compares the counted flushes with those that sled remembers.
+    fn rolled_back(&self) -> Result<Option<Opened>> {
+        let (flushes, found) = (self.marked()?, self.reading(Operation::Read, MARK_KEY, count_in)?);
+        if found >= flushes {
+            return Ok(None);
+        }
+        self.mark(found)?;
+        Ok(Some(Opened::RolledBack { flushes, found }))
+    }
+
+    /// The flushes that the file beside sled's log has counted; none where there is no file yet.
+    fn marked(&self) -> Result<u64> {
+        match fs::read_to_string(self.path.join(MARK_FILE)) {
+            // A name that is there with other content was damaged itself; what sled says is all there is.
+            Ok(text) => Ok(text.trim().parse().unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(Error::Open { path: self.path.clone(), source: Cause::new(error) }),
+        }
+    }
+
+    fn mark(&self, flushes: u64) -> Result<()> {
+        replace_file(&self.path, MARK_FILE, &format!("{flushes}\n"))
+            .map_err(|error| self.poison.note(Operation::Flush, MARK_KEY, Cause::new(error)))
     }
 
     /// Bytes on disk, for the metric.
@@ -170,11 +215,32 @@ impl Kv for SledKv {
     /// sled's own flush ends in `sync_file_range`, which does not empty the disk's cache (sled issues 1351 and 1452); a
     /// sync of the same file through any descriptor does.
     fn flush(&self) -> Result<()> {
-        self.reading(Operation::Flush, b"", |db| {
+        let _flushing = self.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let flushes = self.reading(Operation::Flush, b"", |db| {
+            let flushes = count_in(db)? + 1;
+            db.insert(MARK_KEY, &flushes.to_be_bytes())?;
             db.flush()?;
-            File::open(self.path.join(LOG_FILE)).and_then(|file| file.sync_data()).map_err(SledError::Io)
-        })
+            File::open(self.path.join(LOG_FILE)).and_then(|file| file.sync_data()).map_err(SledError::Io)?;
+            Ok(flushes)
+        })?;
+        self.mark(flushes)
     }
+}
+
+/// The flushes that sled itself remembers.
+fn count_in(db: &Db) -> ::sled::Result<u64> {
+    let value = db.get(MARK_KEY)?;
+    Ok(value.and_then(|value| value.as_ref().try_into().ok().map(u64::from_be_bytes)).unwrap_or_default())
+}
+
+/// Writes a small file whole or not at all, durably.
+fn replace_file(directory: &Path, name: &str, content: &str) -> io::Result<()> {
+    let fresh = directory.join(format!("{name}.new"));
+    let mut file = File::create(&fresh)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&fresh, directory.join(name))?;
+    File::open(directory)?.sync_all()
 }
 
 /// Runs one call of sled; a panic is a failure like any other.

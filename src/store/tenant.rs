@@ -1,5 +1,5 @@
-//! The records of one tenant that are not users: the ledger, and what exists once. Users are in [`super::users`], the
-//! stage in [`super::stage`]; all three are methods of [`TenantStore`].
+//! The records of one tenant that are not users: the ledger, and what exists once. Users are in `users`, the
+//! stage in `stage`; all three are methods of [`TenantStore`].
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

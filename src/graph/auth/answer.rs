@@ -48,7 +48,8 @@ impl SignInError {
         Self { fault, message, is_temporary: true, retry_after: None }
     }
 
-    /// True when the same request may work later. Follows from the status and the OAuth error, never from AADSTS numbers.
+    /// True when the same request may work later. Follows from the status and the OAuth error, never from AADSTS
+    /// numbers.
     pub fn is_temporary(&self) -> bool {
         self.is_temporary
     }

@@ -1,4 +1,5 @@
-//! The four ways to sign in, and the token request of each. Reads a federated token file; does nothing else to the world.
+//! The four ways to sign in, and the token request of each. Reads a federated token file; does nothing else to the
+//! world.
 
 use std::fmt;
 use std::path::PathBuf;

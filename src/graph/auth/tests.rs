@@ -2,8 +2,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::super::testing::{FakeGraph, ok, token};
-use super::super::{Error, SignIn, SignInFault};
+use super::super::testing::{FakeGraph, TENANT, TestClock, ok, token};
+use super::super::{Cloud, Error, SignIn, SignInFault};
 use super::*;
 
 fn refusal(status: u16, error: &str, code: i64, description: &str) -> HttpResponse {
@@ -81,6 +81,31 @@ async fn many_who_wait_share_one_token_request() {
     let reads = (0..50).map(|_| client.subscribed_skus());
     assert!(futures_util::future::join_all(reads).await.iter().all(Result::is_ok));
     assert_eq!((graph.token_requests(), graph.requests().len()), (1, 50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_401_does_not_cost_the_newer_token() {
+    struct Nobody;
+    impl TokenWatcher for Nobody {
+        fn answered(&self, _response: Option<&HttpResponse>, _duration: Duration) {}
+        fn fresh_id(&self) -> String {
+            String::new()
+        }
+        fn skew(&self) -> Option<Span> {
+            None
+        }
+    }
+    let sign_in = SignIn::ClientSecret { client_id: "app".to_owned(), secret: "s".to_owned().into() };
+    let authority = Authority { tenant: TENANT, roots: Cloud::Global.roots(), sign_in };
+    let tokens = TokenSource::new(authority, Arc::new(empty_graph()), Arc::new(TestClock::new()));
+    let first = tokens.token(&Nobody).await.expect("a token");
+    tokens.refused(&first, None).await;
+    let second = tokens.token(&Nobody).await.expect("another token");
+    tokio::time::sleep(FORCED_APART).await;
+    tokens.refused(&first, None).await;
+    let third = tokens.token(&Nobody).await.expect("the same token");
+    assert_eq!((first.serial, second.serial, third.serial), (1, 2, 2));
+    assert_eq!(format!("{third:?}"), "AccessToken(serial 2)");
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,7 +209,8 @@ mod challenges {
         assert_eq!(with(r#"Bearer error="insufficient_claims""#), None);
         assert_eq!(with(r#"Bearer error="insufficient_claims", claims="!""#), None);
         assert_eq!(
-            with(r#"Bearer x_claims="e30=", claims="e30", error="insufficient_claims""#).map(|c| c.claims),
+            with(r#"Bearer x_claims="eyJ4IjoxfQ==", claims="e30", error="insufficient_claims""#)
+                .map(|c| c.claims),
             Some("{}".to_owned())
         );
         assert_eq!(with("Bearer error"), None);
@@ -222,8 +248,7 @@ mod credentials {
     use secrecy::SecretString;
     use serde_json::Value;
 
-    use super::super::super::Cloud;
-    use super::super::super::testing::{EPOCH, TENANT};
+    use super::super::super::testing::EPOCH;
     use super::*;
 
     const CERTIFICATE: &str = include_str!("../../../tests/data/graph/test-only-certificate.pem");

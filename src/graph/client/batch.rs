@@ -1,8 +1,8 @@
 //! The same questions, twenty to a request.
 //!
-//! A 200 around a batch says nothing about its parts: each has its own status and its own `Retry-After`, may be missing,
-//! come twice or under an id in other letters. A part without a usable answer goes into the next round. Where batches as
-//! such are refused, single requests take over for good.
+//! A 200 around a batch says nothing about its parts: each has its own status and its own `Retry-After`, may be
+//! missing, come twice or under an id in other letters. A part without a usable answer goes into the next round.
+//! Where batches as such are refused, single requests take over for good.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -115,8 +115,8 @@ impl Client {
         Some(answers)
     }
 
-    /// Sorts the parts of one round: final answers into `answers`; users without one stay in `open`, with the reason noted
-    /// in case this was the last round. Returns the longest delay that any part asked for.
+    /// Sorts the parts of one round: final answers into `answers`; users without one stay in `open`, with the reason
+    /// noted in case this was the last round. Returns the longest delay that any part asked for.
     fn settle<T>(
         &self,
         question: &Question<T>,

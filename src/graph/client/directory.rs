@@ -33,8 +33,8 @@ impl Client {
         self.read(&request::organization(), decode_organization).await
     }
 
-    /// Every live user, or those of one shard, page by page. An error of [`Pager::next`] may be followed by another call,
-    /// which asks for the same page again.
+    /// Every live user, or those of one shard, page by page. An error of [`Pager::next`] may be followed by another
+    /// call, which asks for the same page again.
     pub fn users(&self, shard: Option<UserShard>) -> Pager<User> {
         Pager::new(self.clone(), request::users(shard), decode_users)
     }

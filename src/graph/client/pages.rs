@@ -1,7 +1,7 @@
 //! Listings, page by page, so that memory stays flat whatever the tenant's size.
 //!
-//! Each link is checked before a token goes there, loops and endless listings are stopped. State changes only after a page
-//! was read whole: a call that failed or was dropped can be made again.
+//! Each link is checked before a token goes there, loops and endless listings are stopped. State changes only after a
+//! page was read whole: a call that failed or was dropped can be made again.
 
 use super::super::error::{Error, ErrorAnswer};
 use super::super::link::{GraphUrl, PageGuard};
@@ -110,8 +110,8 @@ impl DeltaPager {
         Self { trail: Trail::new(client, request, stored), has_token, delta_link: None }
     }
 
-    /// The next changes, perhaps none; `None` when the round is complete. A user can come several times, in any order and
-    /// again in a later round.
+    /// The next changes, perhaps none; `None` when the round is complete. A user can come several times, in any order
+    /// and again in a later round.
     ///
     /// # Errors
     /// As every read, [`Error::HostileLink`], and [`Error::DeltaReset`] when the token is no longer known.
@@ -131,8 +131,8 @@ impl DeltaPager {
         self.delta_link.as_deref()
     }
 
-    /// Sources differ on how a lost token is reported: 400, 404 or 410, with or without a code or a `Location`. All of
-    /// them mean the same where a token was sent. The `Location` is not needed to start again, and not followed.
+    /// Sources differ on how a lost token is reported: 400, 404 or 410, with or without a code or a `Location`. All
+    /// of them mean the same where a token was sent. The `Location` is not needed to start again, and not followed.
     fn reset_or(&self, error: Error) -> Error {
         match error {
             Error::Answer { endpoint: Endpoint::UsersDelta, answer } if self.is_reset(&answer) => {

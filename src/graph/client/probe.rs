@@ -21,8 +21,8 @@ pub enum MailboxAnswer {
 }
 
 impl MailboxAnswer {
-    /// Matches on the code, whatever the status: 404 is documented, 403 was seen. Any other refusal says nothing about the
-    /// mailbox.
+    /// Matches on the code, whatever the status: 404 is documented, 403 was seen. Any other refusal says nothing
+    /// about the mailbox.
     pub(super) fn of_error(answer: &ErrorAnswer) -> Self {
         if answer.has_code("MailboxNotEnabledForRESTAPI") { Self::NoMailbox } else { Self::Unreadable }
     }
@@ -70,7 +70,7 @@ impl Client {
         users: &[UserId],
     ) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
         // Owned ids: a borrowing closure here keeps the whole pass from being `Send`.
-        let probes = users.to_vec().into_iter().map(|user| async move { (user, self.probe(user).await) });
+        let probes = users.iter().copied().map(|user| async move { (user, self.probe(user).await) });
         stream::iter(probes).buffered(self.shared.probes_at_once).collect().await
     }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::model::{GroupId, OutcomeKind, SkuId, UserId};
 
 use super::super::testing::{Answer, EPOCH_DATE, FakeGraph, broken, fault, html, ok, throttled};
+use super::super::throttle::MAX_READ_WAIT;
 use super::super::transport::{HttpRequest, HttpResponse, TransportError};
 use super::super::{DeltaItem, LinkFault, RestoreOptions};
 use super::*;
@@ -169,8 +170,18 @@ mod reads {
         assert_eq!(client.deleted_user(USER).await, Ok(None));
         assert_eq!(client.group(GroupId::from_u128(1)).await, Ok(None));
 
-        let (client, _) = FakeGraph::new(|_, _| Ok(html(404))).client();
+        let (client, graph) = FakeGraph::new(|_, _| Ok(html(404))).client();
         assert!(matches!(client.user(USER).await, Err(Error::Answer { .. })));
+        assert_eq!(graph.requests().len(), 3);
+
+        // Cut off in the middle it is no word of Graph's either: asked again, and then it is one.
+        let (client, graph) = FakeGraph::new(move |request, call| {
+            let mut answer = gone(request, call)?;
+            answer.body.truncate(if call == 0 { 30 } else { usize::MAX });
+            Ok(answer)
+        })
+        .client();
+        assert_eq!((client.user(USER).await, graph.requests().len()), (Ok(None), 2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -250,6 +261,11 @@ mod writes {
         let (result, sent) = assign(|_| Ok(throttled("120"))).await;
         assert_eq!((result.kind, sent), (OutcomeKind::Deferred, 1));
         assert_eq!(result.retry_after, Some(std::time::Duration::from_secs(120)));
+
+        let mut cut = fault(400, "Request_BadRequest", "does not have any available licenses");
+        cut.body.truncate(40);
+        let (result, sent) = assign(move |_| Ok(cut.clone())).await;
+        assert_eq!((result.kind, result.refusal, sent), (OutcomeKind::Deferred, Some(Refusal::Garbled), 1));
 
         // 401 says that nothing was done: once more with another token, then it waits for the next pass.
         let (result, sent) = assign(|_| Ok(fault(401, "InvalidAuthenticationToken", "no"))).await;
@@ -575,7 +591,7 @@ mod probes {
             let part = |value: &str| json!({ "id": "probe-0", "status": 200, "body": { "value": value } });
             let foreign = json!({ "id": "probe-9", "status": 200, "body": { "value": "room" } });
             match call {
-                0 => ok(&json!({ "responses": [part("shared"), part("user"), foreign] })),
+                0 => ok(&json!({ "responses": [part("user"), part("room"), foreign] })),
                 1 => ok(&json!({ "responses": [part("shared"), part("shared")] })),
                 _ => ok(&json!({ "responses": [{ "id": "probe-0", "status": 403 }] })),
             }

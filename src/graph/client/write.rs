@@ -9,7 +9,7 @@ use crate::model::{GroupId, Outcome, OutcomeKind, PlanId, SkuId, UserId};
 
 use super::super::error::{Error, ErrorAnswer, RequestIds};
 use super::super::request::{self, Endpoint, Request, RestoreOptions};
-use super::super::response::{decode_error, decode_object};
+use super::super::response::{decode_error, decode_object, is_error_readable};
 use super::super::throttle::{MAX_WRITE_ATTEMPTS, MAX_WRITE_DELAY, delay_before, delay_named, is_throttled};
 use super::super::transport::{HttpResponse, TransportError};
 use super::{Client, Exchange, is_success};
@@ -57,6 +57,8 @@ pub enum Refusal {
     Concurrent,
     Throttled,
     Unavailable,
+    /// The error was cut off or a gateway's page: not done, and nobody knows why.
+    Garbled,
     /// Anything else: not repeated in a loop.
     Unknown,
 }
@@ -67,9 +69,12 @@ impl Refusal {
         match self {
             Self::NoSeat => OutcomeKind::NoSeat,
             Self::AlreadyThere => OutcomeKind::AlreadyDone,
-            Self::TokenRefused | Self::NotFound | Self::Concurrent | Self::Throttled | Self::Unavailable => {
-                OutcomeKind::Deferred
-            }
+            Self::TokenRefused
+            | Self::NotFound
+            | Self::Concurrent
+            | Self::Throttled
+            | Self::Unavailable
+            | Self::Garbled => OutcomeKind::Deferred,
             Self::UsageLocation
             | Self::SkuNotOwned
             | Self::ConflictingPlans
@@ -82,8 +87,8 @@ impl Refusal {
     }
 }
 
-/// Parts of messages, lower case, and what they mean. Source: Microsoft documents and captured answers; Microsoft promises
-/// nothing about them, so whatever matches none of them is [`Refusal::Unknown`].
+/// Parts of messages, lower case, and what they mean. Source: Microsoft documents and captured answers; Microsoft
+/// promises nothing about them, so whatever matches none of them is [`Refusal::Unknown`].
 const MESSAGES: [(&str, Refusal); 14] = [
     ("does not have any available licenses", Refusal::NoSeat),
     ("no available licenses", Refusal::NoSeat),
@@ -199,7 +204,7 @@ fn judge(endpoint: Endpoint, outcome: Result<HttpResponse, TransportError>, ids:
             if is_undecided(&response) {
                 return WriteResult { ids: answer.ids, ..result(OutcomeKind::Uncertain, None, detail) };
             }
-            let refusal = refusal(&answer);
+            let refusal = if is_error_readable(&response) { refusal(&answer) } else { Refusal::Garbled };
             WriteResult { ids: answer.ids, ..result(refusal.kind(), Some(refusal), detail) }
         }
     }
@@ -215,8 +220,8 @@ fn believed(endpoint: Endpoint, response: &HttpResponse) -> Result<(), String> {
     decode_object(&response.body)
 }
 
-/// Statuses after which the write may have been applied. A 503 without `Retry-After` is a gateway's, which does not know
-/// what the server behind it did.
+/// Statuses after which the write may have been applied. A 503 without `Retry-After` is a gateway's, which does not
+/// know what the server behind it did.
 fn is_undecided(response: &HttpResponse) -> bool {
     match response.status {
         408 | 500 | 502 | 504 => true,

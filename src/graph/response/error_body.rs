@@ -36,6 +36,13 @@ pub(in super::super) fn decode_error(response: &HttpResponse, client_request_id:
     }
 }
 
+/// True when the body is empty or an error envelope; false when it was cut off, or is a gateway's page and no word of
+/// Graph's.
+pub(in super::super) fn is_error_readable(response: &HttpResponse) -> bool {
+    let envelope = serde_json::from_slice::<Envelope>(&response.body);
+    response.body.is_empty() || envelope.is_ok_and(|envelope| envelope.error.is_some())
+}
+
 /// The message, and the messages of the details that add something to it.
 fn message(error: &Value) -> String {
     let mut message = text(error, "message").unwrap_or_default().to_owned();

@@ -330,8 +330,8 @@ fn deletion_time(text: Option<String>) -> Decoded<Option<Timestamp>> {
         .transpose()
 }
 
-/// The directory puts the object id, without dashes, before the principal name of a deleted user. Only the user's own id
-/// is taken off: a name may start with 32 hex digits of its own.
+/// The directory puts the object id, without dashes, before the principal name of a deleted user. Only the user's own
+/// id is taken off: a name may start with 32 hex digits of its own.
 fn demangled(id: UserId, upn: String) -> String {
     let prefix = id.simple();
     match upn.split_at_checked(prefix.len()) {

@@ -1,12 +1,13 @@
-//! A token bucket that is paid in advance: a request takes its cost and is told how long to wait. No clock of its own.
+//! A token bucket that is paid in advance: a request takes its cost and is told how long to wait. No clock of its
+//! own.
 
 use std::time::Duration;
 
 /// Thousandths of a unit, so that slow refills do not round to nothing.
 const SCALE: i64 = 1_000;
 
-/// Never spends more than `limit` in any stretch as long as `window`, wherever that stretch begins: a quarter of the limit
-/// may be spent at once, three quarters flow back over a window.
+/// Never spends more than `limit` in any stretch as long as `window`, wherever that stretch begins: a quarter of the
+/// limit may be spent at once, three quarters flow back over a window.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
     limit: i64,

@@ -76,7 +76,8 @@ mod gate {
             throttle.learn(&retry_after("20"), Timestamp::default());
         }
         assert!(waited(&throttle).await >= Duration::from_secs(20));
-        // That one was the trial: nobody follows it until it is answered, and a refusal closes the gate again at once.
+        // That one was the trial: nobody follows it until it is answered, and a refusal closes the gate again at
+        // once.
         throttle.learn(&retry_after("7"), Timestamp::default());
         assert!(waited(&throttle).await >= Duration::from_secs(7));
         // A trial without any answer does not close it for ever.

@@ -90,11 +90,36 @@ mod over_sockets {
     }
 
     #[tokio::test]
-    async fn a_503_is_followed_by_a_new_pool_once() {
+    async fn connections_are_kept_until_a_503_and_then_made_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/", listener.local_addr().expect("bound"));
+        // Each connection answers its own number in the body; the second request on the first one is refused.
+        tokio::spawn(async move {
+            for connection in 1.. {
+                let Ok((mut stream, _)) = listener.accept().await else { return };
+                tokio::spawn(async move {
+                    for request in 1.. {
+                        if !matches!(stream.read(&mut [0; 4096]).await, Ok(read) if read > 0) {
+                            return;
+                        }
+                        let status = if (connection, request) == (1, 2) { "503 Busy" } else { "200 OK" };
+                        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 1\r\n\r\n{connection}");
+                        let _sent = stream.write_all(answer.as_bytes()).await;
+                    }
+                });
+            }
+        });
         let transport = ReqwestTransport::new(small()).expect("certificates of the platform");
-        transport.renew(0);
-        transport.renew(0);
-        assert_eq!(transport.pool().generation, 1);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let response = transport.send(HttpRequest::new(Method::Get, &url)).await.expect("an answer");
+            seen.push((response.status, String::from_utf8(response.body).expect("a digit")));
+        }
+        let expected = [(200, "1"), (503, "1"), (200, "2"), (200, "2")];
+        assert_eq!(seen, expected.map(|(status, body)| (status, body.to_owned())));
+        // A late 503 over the old connections changes nothing more.
+        transport.direct.renew(&transport.options, 0);
+        assert_eq!(transport.direct.current().number, 1);
     }
 
     const GZIPPED_ZEROS: &str = "H4sIAAAAAAACA+3BMQEAAADCoPVPbQ0PoAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIBXA32VEdSghgEA";

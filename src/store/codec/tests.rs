@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Action, Attempt, Catalog, DriftKind, GroupId, KnownUser, LedgerEntry, MailboxState, Observation,
+    Action, Answer, Attempt, Catalog, DriftKind, GroupId, KnownUser, LedgerEntry, MailboxState, Observation,
     ObservationKind, OutcomeKind, Pending, Plan, Reason, Sighting, Timestamp,
 };
 use crate::store::Error;
-use crate::store::records::{Answer, Approvals, Cursor, Hold, LastPass, Seats, Tally};
+use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats, Tally};
 use crate::store::samples::{full, id, known, user};
 
 const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -63,6 +63,7 @@ fn ledger() {
         step_id: "s1".into(),
         action: Action::AddToGroup { group: GroupId::from_u128(1) },
         sent: AT,
+        is_uncertain: false,
         expected_mailbox: None,
     });
     check(&entry, "ledger");
@@ -84,7 +85,14 @@ fn cursor() {
 #[test]
 fn hold_approvals_and_tally() {
     check(&Hold { since: AT, until: None, reason: Some("audit".into()), by: "uid 1000".into() }, "hold");
-    let answer = Answer { granted: true, at: AT, by: "uid 0".into(), digest: "d".into() };
+    let answer = Answer {
+        granted: true,
+        at: AT,
+        by: "uid 0".into(),
+        digest: "d".into(),
+        reason: Reason::Ask,
+        users: BTreeSet::from([id(1)]),
+    };
     check(&Approvals(BTreeMap::from([("ask-1".into(), answer)])), "approvals");
     let tally = Tally {
         kept: 2,
