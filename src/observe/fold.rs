@@ -66,7 +66,7 @@ fn live(known: Option<KnownUser>, user: User, context: &Context<'_>) -> KnownUse
         None => (MailboxMemory::default(), None, None),
     };
     if entitlement.is_licensed() {
-        let remembered = Some(remember(&user, context.catalog));
+        let remembered = Some(remember(&user, remembered, context.catalog));
         let groups_read = context.memberships.read();
         return KnownUser {
             user,
@@ -106,23 +106,33 @@ fn begin_loss(entitlement: &Entitlement, was_licensed: bool, context: &Context<'
     })
 }
 
-/// The licences that carry a mailbox, with what is switched off in them, and how they came.
-fn remember(user: &User, catalog: &Catalog) -> Remembered {
+/// The licences that carry a mailbox, with what is switched off in them, and how they came. What was switched off in a
+/// product that the user held before is not forgotten: a later repair may come back to it.
+fn remember(user: &User, before: Option<Remembered>, catalog: &Catalog) -> Remembered {
     let carries = |sku| match catalog.get(sku) {
         Some(product) => product.carries_mailbox(),
         None => user.plans.iter().any(|plan| is_mailbox_plan(plan.plan)),
     };
+    let earlier = before.into_iter().flat_map(|before| before.licenses);
+    let earlier = earlier.filter(|past| !past.disabled_plans.is_empty() && user.license(past.sku).is_none());
     Remembered {
-        licenses: user.licenses().iter().filter(|license| carries(license.sku)).cloned().collect(),
+        licenses: user.licenses().iter().filter(|license| carries(license.sku)).cloned().chain(earlier).collect(),
         assignments: user.assignments.iter().filter(|entry| carries(entry.sku)).cloned().collect(),
     }
 }
 
-/// A deleted user is judged by what was known before the deletion; the listing adds the date and what became of the licences.
+/// A deleted user is judged by what was known before the deletion; the listing adds the date, what became of the
+/// licences, and what was written to the account after it was last seen alive.
 fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp) -> KnownUser {
     match known {
         Some(mut known) => {
             known.user.licenses = listed.licenses.or(known.user.licenses);
+            // What HR wrote in the last minutes counts, too: a leaver is often marked and deleted by one script.
+            known.user.employee_type = listed.employee_type.or(known.user.employee_type);
+            known.user.department = listed.department.or(known.user.department);
+            known.user.company = listed.company.or(known.user.company);
+            known.user.country = listed.country.or(known.user.country);
+            known.user.job_title = listed.job_title.or(known.user.job_title);
             known.presence = Presence::Deleted { since };
             known
         }

@@ -222,7 +222,7 @@ impl Checker {
         let Some(view) = pass.view.filter(|_| pass.is_believed()) else { return Ok(()) };
         let shown: BTreeSet<UserId> = view.at_risk.iter().map(|row| row.user).collect();
         for person in ground.people.iter().filter(|person| is_visible(person, ground)) {
-            let is_gone = !ground.tenant.is_live(person.id) || ground.tenant.licences_of(person.id).is_empty();
+            let is_gone = !ground.tenant.is_live(person.id) || !ground.tenant.has_mailbox_plan(person.id);
             let Some(since) = person.at_risk_since.filter(|_| is_gone && person.has_mailbox()) else { continue };
             let is_old_enough = since < pass.began - OLDEST_REPLICA;
             let is_forgotten = since + Span::from_days(50) < pass.began;

@@ -128,10 +128,6 @@ impl People {
         self.by_id.values()
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Person> {
-        self.by_id.values_mut()
-    }
-
     /// How many mailboxes the policy keeps at the moment.
     pub fn kept(&self) -> usize {
         self.iter().filter(|person| matches!(person.standing(), Standing::Kept(_))).count()
@@ -145,7 +141,7 @@ impl People {
                 person.standings.push((now, standing));
             }
             let is_live = tenant.is_live(person.id);
-            let is_unlicensed = person.needs_license() && tenant.licences_of(person.id).is_empty();
+            let is_unlicensed = person.needs_license() && !tenant.has_mailbox_plan(person.id);
             let truth = tenant.mailbox_truth(person.id);
             let is_working = truth.state == MailboxState::Active;
             let is_at_risk = person.has_mailbox() && (!is_live || is_unlicensed || !is_working);
@@ -153,8 +149,7 @@ impl People {
                 person.last_at_risk = Some(now);
             }
             note(&mut person.at_risk_since, is_at_risk, now);
-            // A licence without its mailbox plan is as good as none.
-            note(&mut person.unlicensed_since, is_unlicensed || (is_live && !is_working), now);
+            note(&mut person.unlicensed_since, is_unlicensed, now);
             note(&mut person.deleted_since, !is_live, now);
         }
     }

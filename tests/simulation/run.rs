@@ -95,7 +95,6 @@ fn told_by(panic: &(dyn std::any::Any + Send)) -> Broken {
 }
 
 struct Run {
-    seed: u64,
     company: Company,
     shape: Shape,
     people: People,
@@ -164,7 +163,6 @@ impl Run {
         };
         let keeper = Keeper::start(&disk, &setting).map_err(|error| broken("SET-UP", error))?;
         Ok(Self {
-            seed,
             company: world.company,
             shape: world.shape,
             people: world.people,
@@ -589,7 +587,7 @@ impl Run {
         let tenant = self.wire.network.tenant();
         let is_saved = |person: &&Person| {
             let truth = tenant.mailbox_truth(person.id);
-            let is_licensed = !person.needs_license() || !tenant.licences_of(person.id).is_empty();
+            let is_licensed = !person.needs_license() || tenant.has_mailbox_plan(person.id);
             tenant.is_live(person.id)
                 && is_licensed
                 && truth.state == MailboxState::Active
