@@ -64,7 +64,7 @@ pub enum Act {
 const ENOUGH: usize = 12;
 
 /// All application permissions that observing and acting need.
-pub const PERMISSIONS: [&str; 9] = [
+pub const PERMISSIONS: [&str; 10] = [
     "User.Read.All",
     "LicenseAssignment.Read.All",
     "LicenseAssignment.ReadWrite.All",
@@ -74,6 +74,7 @@ pub const PERMISSIONS: [&str; 9] = [
     "MailboxSettings.Read",
     "GroupMember.Read.All",
     "GroupMember.ReadWrite.All",
+    "User.ReadWrite.All",
 ];
 
 /// Draws one act that makes sense at the moment. `repaired`: whom the product sent a request for, newest last.

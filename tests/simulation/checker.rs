@@ -43,6 +43,8 @@ pub struct Pass<'a> {
     pub clock_off: Span,
     /// The daemon was told to act, in its settings and for this pass.
     pub may_act: bool,
+    /// Who was at risk when it began, and since when.
+    pub at_risk: &'a BTreeMap<UserId, Timestamp>,
     /// Durable lines of the journal when it began.
     pub lines_before: usize,
     /// `None` when the process died.
@@ -136,8 +138,8 @@ impl Checker {
     fn settled(&self, sent: &Sent, ground: &Ground<'_>, pass: &Pass<'_>) -> Check {
         let Some(person) = sent.user.and_then(|user| ground.people.get(user)) else { return Ok(()) };
         let Standing::Kept(rule) = person.standing() else { return Ok(()) };
-        let now_at_risk = person.at_risk_since.unwrap_or(pass.ended);
-        let since = self.drifting.get(&person.id).copied().unwrap_or(now_at_risk);
+        let seen_before = self.drifting.get(&person.id).or(pass.at_risk.get(&person.id)).copied();
+        let since = seen_before.or(person.at_risk_since).unwrap_or(pass.ended);
         let stood = sent.at - since;
         let settle = ground.shape.rule(rule).settle;
         let is_urgent = since + ground.shape.retention < sent.at + Span::from_days(3);
@@ -201,6 +203,10 @@ impl Checker {
     }
 
     fn remember(&mut self, pass: &Pass<'_>, ground: &Ground<'_>) {
+        // A pass that died may have noted what it saw.
+        for (user, since) in pass.at_risk {
+            self.drifting.entry(*user).or_insert(*since);
+        }
         if !pass.is_believed() {
             return;
         }

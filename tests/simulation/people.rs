@@ -128,6 +128,11 @@ impl People {
         self.by_id.values()
     }
 
+    /// Whose mailbox is not where it should be, and since when.
+    pub fn at_risk(&self) -> BTreeMap<UserId, Timestamp> {
+        self.iter().filter_map(|person| Some((person.id, person.at_risk_since?))).collect()
+    }
+
     /// How many mailboxes the policy keeps at the moment.
     pub fn kept(&self) -> usize {
         self.iter().filter(|person| matches!(person.standing(), Standing::Kept(_))).count()

@@ -382,6 +382,7 @@ impl Run {
         let (began, lines_before) = (self.now(), self.wire.journal.len());
         self.wire.begin(self.passes, death);
         let held = self.arm_the_hold();
+        let at_risk = self.people.at_risk();
         self.note(format!("pass {} {purpose:?}", self.passes));
         let report = self.poll_pass(purpose, poll).await;
         self.take_over_the_hold(&held);
@@ -395,6 +396,7 @@ impl Run {
             ended,
             clock_off: self.clock.offset(),
             may_act: self.may_act && *purpose != Purpose::Plan,
+            at_risk: &at_risk,
             lines_before,
             view: view.as_deref(),
         };

@@ -15,6 +15,7 @@ use mailkeeper::sim::scenario::{Company, Role};
 use mailkeeper::sim::switches::Switches;
 use mailkeeper::sim::tenant::{Tenant, TenantOptions};
 
+use super::acts::PERMISSIONS;
 use super::people::People;
 use super::shape::{FRONTLINE, GROUP_COMPANY, SHARED, Shape};
 
@@ -84,6 +85,7 @@ impl World {
         let retention = Span::from_days(if is_resilient_policy { 60 } else { 30 });
         let shape = Shape::draw(&company, retention, &mut rng);
         let mut tenant = Tenant::new(TenantOptions { switches, ..TenantOptions::new(seed) });
+        tenant.set_roles(&PERMISSIONS);
         company.move_in(&mut tenant, START);
         let people = People::of(&company, &shape, &tenant, START);
         let is_slow = rng.chance(0.3);
