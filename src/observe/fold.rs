@@ -116,7 +116,13 @@ fn remember(user: &User, before: Option<Remembered>, catalog: &Catalog) -> Remem
     let earlier = before.into_iter().flat_map(|before| before.licenses);
     let earlier = earlier.filter(|past| !past.disabled_plans.is_empty() && user.license(past.sku).is_none());
     Remembered {
-        licenses: user.licenses().iter().filter(|license| carries(license.sku)).cloned().chain(earlier).collect(),
+        licenses: user
+            .licenses()
+            .iter()
+            .filter(|license| carries(license.sku))
+            .cloned()
+            .chain(earlier)
+            .collect(),
         assignments: user.assignments.iter().filter(|entry| carries(entry.sku)).cloned().collect(),
     }
 }

@@ -17,10 +17,16 @@ pub enum TenantAct {
     LoseLicence(UserId),
     LeaveLicensingGroup(UserId),
     DisableExchange(UserId),
-    Delete { user: UserId, from: DeletedFrom },
+    Delete {
+        user: UserId,
+        from: DeletedFrom,
+    },
     HardDelete(UserId),
     /// HR marks a leaver; `deletes`: and the off-boarding script deletes the account in the same minute.
-    Leave { user: UserId, deletes: bool },
+    Leave {
+        user: UserId,
+        deletes: bool,
+    },
     Disable(UserId),
     Enable(UserId),
     RestoreByHand(UserId),
@@ -28,7 +34,10 @@ pub enum TenantAct {
     LoseLocation(UserId),
     Promote(UserId),
     AddDuplicate(UserId),
-    ChangeSeats { sku: SkuId, spare: u32 },
+    ChangeSeats {
+        sku: SkuId,
+        spare: u32,
+    },
     RevokeTokens,
     LosePermission(&'static str),
     RegainPermissions,
@@ -39,19 +48,31 @@ pub enum TenantAct {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeeperAct {
     /// Pressed when the write of this number in the next pass is answered.
-    HoldDuring { write: u32 },
-    Hold { minutes: Option<i64> },
+    HoldDuring {
+        write: u32,
+    },
+    Hold {
+        minutes: Option<i64>,
+    },
     Resume,
     BreakPolicy,
     MendPolicy,
     /// The operator adds this user to the off-boarded ones.
     OffboardInPolicy(UserId),
-    SetClockOff { minutes: i64 },
-    AnswerAsks { granted: bool },
+    SetClockOff {
+        minutes: i64,
+    },
+    AnswerAsks {
+        granted: bool,
+    },
     Restart,
     /// The disk fails after so many more calls.
-    FailState { calls: u64 },
-    FailJournal { calls: u64 },
+    FailState {
+        calls: u64,
+    },
+    FailJournal {
+        calls: u64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +143,9 @@ fn other(people: &People, rng: &mut Rng) -> Act {
         .collect();
     let victim = rng.pick(&at_risk).or(rng.pick(&kept)).copied();
     let Some(victim) = victim else { return Act::Keeper(KeeperAct::Restart) };
-    let sku = *rng.pick(&[products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD]).unwrap_or(&products::SPE_E3);
+    let sku = *rng
+        .pick(&[products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD])
+        .unwrap_or(&products::SPE_E3);
     match rng.below(32) {
         0..=1 => Act::Tenant(TenantAct::RestoreByHand(victim)),
         2..=3 => Act::Tenant(TenantAct::LicenseByHand(victim)),
@@ -130,19 +153,25 @@ fn other(people: &People, rng: &mut Rng) -> Act {
         5 => Act::Tenant(TenantAct::Promote(victim)),
         6 => Act::Tenant(TenantAct::AddDuplicate(victim)),
         7 => Act::Tenant(TenantAct::HardDelete(victim)),
-        8..=10 => Act::Tenant(TenantAct::ChangeSeats { sku, spare: u32::try_from(rng.below(4)).unwrap_or(0) }),
+        8..=10 => {
+            Act::Tenant(TenantAct::ChangeSeats { sku, spare: u32::try_from(rng.below(4)).unwrap_or(0) })
+        }
         11 => Act::Tenant(TenantAct::RevokeTokens),
         12 => Act::Tenant(TenantAct::LosePermission(rng.pick(&PERMISSIONS).unwrap_or(&PERMISSIONS[0]))),
         13..=14 => Act::Tenant(TenantAct::RegainPermissions),
         15 => Act::Tenant(TenantAct::Storm(true)),
         16 => Act::Tenant(TenantAct::Storm(false)),
         17 => Act::Keeper(KeeperAct::Hold { minutes: rng.chance(0.5).then(|| rng.between(10, 300)) }),
-        18..=19 => Act::Keeper(KeeperAct::HoldDuring { write: u32::try_from(rng.between(1, 3)).unwrap_or(1) }),
+        18..=19 => {
+            Act::Keeper(KeeperAct::HoldDuring { write: u32::try_from(rng.between(1, 3)).unwrap_or(1) })
+        }
         20..=21 => Act::Keeper(KeeperAct::Resume),
         22 => Act::Keeper(KeeperAct::BreakPolicy),
         23..=24 => Act::Keeper(KeeperAct::MendPolicy),
         25 => Act::Keeper(KeeperAct::OffboardInPolicy(victim)),
-        26 => Act::Keeper(KeeperAct::SetClockOff { minutes: *rng.pick(&[0, 3, -3, 12, -12, 45, -45]).unwrap_or(&0) }),
+        26 => Act::Keeper(KeeperAct::SetClockOff {
+            minutes: *rng.pick(&[0, 3, -3, 12, -12, 45, -45]).unwrap_or(&0),
+        }),
         27..=28 => Act::Keeper(KeeperAct::AnswerAsks { granted: rng.chance(0.8) }),
         29 => Act::Keeper(KeeperAct::Restart),
         30 => Act::Keeper(KeeperAct::FailState { calls: rng.below(60) }),
@@ -203,7 +232,13 @@ impl TenantAct {
             Self::Enable(user) => set_enabled(people, tenant, *user, true, now),
             Self::RestoreByHand(user) => drop(tenant.restore_user(now, *user)),
             Self::LicenseByHand(user) => {
-                drop(tenant.assign_licence(now, *user, products::SPE_E3, Vec::new()));
+                let is_done = tenant.assign_licence(now, *user, products::SPE_E3, Vec::new()).is_ok();
+                // From here on every plan in it is wanted.
+                people
+                    .get_mut(*user)
+                    .filter(|_| is_done)
+                    .into_iter()
+                    .for_each(|person| person.switched_off.clear());
             }
             Self::LoseLocation(user) => {
                 if tenant.is_live(*user) {
@@ -214,7 +249,10 @@ impl TenantAct {
             Self::Promote(user) => {
                 if tenant.is_live(*user) {
                     tenant.add_member(now, company.administrators, *user);
-                    people.get_mut(*user).into_iter().for_each(|person| person.facts.holds_admin_group = true);
+                    people
+                        .get_mut(*user)
+                        .into_iter()
+                        .for_each(|person| person.facts.holds_admin_group = true);
                 }
             }
             Self::AddDuplicate(user) => {

@@ -54,7 +54,9 @@ pub struct Pass<'a> {
 impl Pass<'_> {
     /// The product says that it saw everything.
     fn is_believed(&self) -> bool {
-        self.view.and_then(|view| view.last_pass.as_ref()).is_some_and(|pass| pass.outcome == PassOutcome::Done)
+        self.view
+            .and_then(|view| view.last_pass.as_ref())
+            .is_some_and(|pass| pass.outcome == PassOutcome::Done)
     }
 }
 
@@ -153,7 +155,10 @@ impl Checker {
     /// Nothing accepted is sent again while it works; an intent is re-issued at most once.
     fn not_repeated(&self, sent: &Sent, writes: &[Sent]) -> Check {
         let same = |other: &&Sent| {
-            other.user == sent.user && other.kind == sent.kind && !std::ptr::eq(*other, sent) && other.at <= sent.at
+            other.user == sent.user
+                && other.kind == sent.kind
+                && !std::ptr::eq(*other, sent)
+                && other.at <= sent.at
         };
         let position = writes.iter().position(|other| std::ptr::eq(other, sent)).unwrap_or(0);
         let touched = sent.user.and_then(|user| self.touched.get(&user)).copied();
@@ -165,7 +170,8 @@ impl Checker {
             })?;
         }
         let line = sent.cover.as_ref().map(|cover| cover.line);
-        let of_intent = |other: &&Sent| other.cover.as_ref().map(|cover| cover.line) == line && other.is_applied;
+        let of_intent =
+            |other: &&Sent| other.cover.as_ref().map(|cover| cover.line) == line && other.is_applied;
         let applied = writes[..=position].iter().filter(of_intent).count();
         demand("REPEAT", applied <= 2, || format!("{} was applied {applied} times for one intent", sent.path))
     }
@@ -178,7 +184,10 @@ impl Checker {
                 let is_approved = sent.user.is_some_and(|user| self.approved.contains(&user));
                 sent.local > from && sent.local <= to && (with_approved || !is_approved)
             });
-            within.filter_map(|sent| sent.cover.as_ref().map(|cover| cover.line)).collect::<BTreeSet<_>>().len()
+            within
+                .filter_map(|sent| sent.cover.as_ref().map(|cover| cover.line))
+                .collect::<BTreeSet<_>>()
+                .len()
         };
         let in_pass: BTreeSet<_> = writes
             .iter()
@@ -193,7 +202,9 @@ impl Checker {
         for sent in writes.iter().filter(|sent| sent.pass == pass.number) {
             let day = sent.local - Span::from_days(1);
             let all = intents(day, sent.local, true);
-            demand("SAFE-2", all <= limits.per_day, || format!("{all} steps in a day, the limit is {}", limits.per_day))?;
+            demand("SAFE-2", all <= limits.per_day, || {
+                format!("{all} steps in a day, the limit is {}", limits.per_day)
+            })?;
             let unasked = intents(day, sent.local, false);
             demand("SAFE-2", unasked <= most, || {
                 format!("{unasked} steps in a day that nobody approved, floor and share allow {most}")
@@ -229,7 +240,9 @@ impl Checker {
         let shown: BTreeSet<UserId> = view.at_risk.iter().map(|row| row.user).collect();
         for person in ground.people.iter().filter(|person| is_visible(person, ground)) {
             let is_gone = !ground.tenant.is_live(person.id) || !ground.tenant.has_mailbox_plan(person.id);
-            let Some(since) = person.at_risk_since.filter(|_| is_gone && person.has_mailbox()) else { continue };
+            let Some(since) = person.at_risk_since.filter(|_| is_gone && person.has_mailbox()) else {
+                continue;
+            };
             let is_old_enough = since < pass.began - OLDEST_REPLICA;
             let is_forgotten = since + Span::from_days(50) < pass.began;
             let is_healed_by_replica = person.deleted_since.is_none() && !person.needs_license();
@@ -240,7 +253,10 @@ impl Checker {
                 continue;
             }
             demand("LIVE-3", shown.contains(&person.id), || {
-                format!("{} ({:?}) is at risk since {since} and not in the status", person.upn, person.facts.role)
+                format!(
+                    "{} ({:?}) is at risk since {since} and not in the status",
+                    person.upn, person.facts.role
+                )
             })?;
         }
         Ok(())
@@ -250,7 +266,10 @@ impl Checker {
     fn nobody_lost_unwarned(&mut self, ground: &Ground<'_>) -> Check {
         let lost = ground.tenant.lost_mailboxes();
         for lost in &lost[self.lost_seen.min(lost.len())..] {
-            let Some(person) = ground.people.get(lost.user).filter(|person| is_visible(person, ground)) else { continue };
+            let Some(person) = ground.people.get(lost.user).filter(|person| is_visible(person, ground))
+            else {
+                continue;
+            };
             let since = person.at_risk_since.unwrap_or(lost.at);
             let could_be_seen = |(began, ended): &&(Timestamp, Timestamp)| {
                 *began > since + OLDEST_REPLICA
@@ -283,7 +302,8 @@ fn only_what_is_allowed(sent: &Sent, ground: &Ground<'_>) -> Check {
             format!("{} switches the mailbox off", sent.path)
         })?;
         let Some(person) = sent.user.and_then(|user| ground.people.get(user)) else { continue };
-        let remembered = person.switched_off.iter().filter(|(held, _)| held == sku && person.was_seen_healthy);
+        let remembered =
+            person.switched_off.iter().filter(|(held, _)| held == sku && person.was_seen_untouched);
         for plan in remembered.flat_map(|(_, plans)| plans).filter(|plan| !MAILBOX_PLANS.contains(plan)) {
             demand("SAFE-8", off.contains(plan), || format!("{} switches {plan} on", sent.path))?;
         }
@@ -316,7 +336,9 @@ fn after_a_whole_observation(sent: &Sent, pass: &Pass<'_>) -> Check {
         format!("{} was sent although {:?} could not be read to the end", sent.path, sent.open_listings)
     })?;
     let off = Span::from_millis(pass.clock_off.as_millis().abs());
-    demand("SAFE-4", off <= SKEW_TOLERATED, || format!("{} was sent with a clock that is {off} off", sent.path))
+    demand("SAFE-4", off <= SKEW_TOLERATED, || {
+        format!("{} was sent with a clock that is {off} off", sent.path)
+    })
 }
 
 /// SAFE-4, by what the product itself wrote down.
@@ -326,7 +348,9 @@ fn rejected_means_nothing(pass: &Pass<'_>, writes: &[Sent], ground: &Ground<'_>)
         .iter()
         .any(|line| line["entry"]["event"] == "observation_rejected");
     let sent = writes.iter().find(|sent| sent.pass == pass.number);
-    demand("SAFE-4", !is_rejected || sent.is_none(), || "something was sent after a rejected observation".to_owned())
+    demand("SAFE-4", !is_rejected || sent.is_none(), || {
+        "something was sent after a rejected observation".to_owned()
+    })
 }
 
 /// SAFE-5.
@@ -343,7 +367,10 @@ fn within_seats(pass: &Pass<'_>, writes: &[Sent], ground: &Ground<'_>) -> Check 
         let free = seats.free.get(&sku).copied().unwrap_or(0);
         let left = free - joining - i64::from(reserved(&ground.shape.limits, sku));
         demand("SAFE-5", i64::try_from(users.len()).unwrap_or(i64::MAX) <= left.max(0), || {
-            format!("{} seats of {sku} were taken; {free} were free, {joining} on their way, the rest reserved", users.len())
+            format!(
+                "{} seats of {sku} were taken; {free} were free, {joining} on their way, the rest reserved",
+                users.len()
+            )
         })?;
     }
     Ok(())

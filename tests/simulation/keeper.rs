@@ -72,12 +72,14 @@ impl Keeper {
     /// Starts from what is on the disk.
     pub fn start(disk: &Disk, setting: &Setting<'_>) -> Result<Self, String> {
         let clock: Arc<dyn Clock> = setting.clock.clone();
-        let sign_in = SignIn::ClientSecret { client_id: "keeper".to_owned(), secret: "secret".to_owned().into() };
+        let sign_in =
+            SignIn::ClientSecret { client_id: "keeper".to_owned(), secret: "secret".to_owned().into() };
         let config = Config {
             has_batch: setting.has_batch,
             ..Config::new(setting.tenant, Cloud::Global.roots(), sign_in)
         };
-        let log = Log { inner: disk.log.clone(), loses_intents: setting.sabotage == Some(Sabotage::IntentLost) };
+        let log =
+            Log { inner: disk.log.clone(), loses_intents: setting.sabotage == Some(Sabotage::IntentLost) };
         let (journal, _) =
             Journal::open(Box::new(log), setting.tenant).map_err(|error| format!("the journal: {error}"))?;
         let kv: Arc<dyn Kv> = match setting.sabotage {
@@ -151,7 +153,12 @@ impl Kv for Unflushed {
         self.0.get(key)
     }
 
-    fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> mailkeeper::store::Result<Vec<Entry>> {
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> mailkeeper::store::Result<Vec<Entry>> {
         self.0.scan(prefix, after, limit)
     }
 

@@ -14,6 +14,8 @@ mod trace;
 mod wire;
 mod world;
 
+use mailkeeper::invariant::{InvariantId, violations};
+
 use run::{Summary, run};
 
 /// Seeds of every test run; each quarter is a test of its own, so that all cores work.
@@ -33,10 +35,17 @@ fn live(seeds: impl Iterator<Item = u64>) {
         }
     }
     let passes: u32 = lives.iter().map(|life| life.passes).sum();
+    let believed: u32 = lives.iter().map(|life| life.believed).sum();
     let crashes: u32 = lives.iter().map(|life| life.crashes).sum();
     let writes: usize = lives.iter().map(|life| life.writes).sum();
     let saved: usize = lives.iter().map(|life| life.demanded).sum();
-    println!("{} lives, {passes} passes, {crashes} crashes, {writes} writes, {saved} mailboxes had to be saved", lives.len());
+    println!(
+        "{} lives, {passes} passes, {believed} believed, {crashes} crashes, {writes} writes, {saved} mailboxes had to be saved",
+        lives.len()
+    );
+    let counted: Vec<&str> =
+        InvariantId::ALL.iter().filter(|id| violations(**id) > 0).map(|id| id.label()).collect();
+    assert!(counted.is_empty(), "the product counted broken promises: {counted:?}");
     assert!(failures.is_empty(), "seeds that broke a promise: {failures:?}");
 }
 

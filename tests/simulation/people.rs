@@ -31,6 +31,8 @@ pub struct Person {
     pub deleted_since: Option<Timestamp>,
     /// A believed observation saw the mailbox while it was healthy.
     pub was_seen_healthy: bool,
+    /// The same, before anything happened to it: the choices in `switched_off` can be known.
+    pub was_seen_untouched: bool,
     /// Exchange was asked of what kind the mailbox is, and answered.
     pub was_probed: bool,
     /// Somebody said no to a repair.
@@ -57,7 +59,8 @@ impl Person {
     pub fn standings_within(&self, from: Timestamp, to: Timestamp) -> Vec<Standing> {
         let mut within = Vec::new();
         for (number, (since, standing)) in self.standings.iter().enumerate() {
-            let until = self.standings.get(number + 1).map_or(Timestamp::from_millis(i64::MAX), |(next, _)| *next);
+            let until =
+                self.standings.get(number + 1).map_or(Timestamp::from_millis(i64::MAX), |(next, _)| *next);
             if *since <= to && until >= from {
                 within.push(*standing);
             }
@@ -100,12 +103,19 @@ impl People {
                 is_synced: person.user.on_premises_synced,
                 has_location: person.user.usage_location.is_some(),
                 mailbox: tenant.mailbox_truth(person.id).id,
-                switched_off: person.user.licences.iter().filter(|(_, off)| !off.is_empty()).cloned().collect(),
+                switched_off: person
+                    .user
+                    .licences
+                    .iter()
+                    .filter(|(_, off)| !off.is_empty())
+                    .cloned()
+                    .collect(),
                 at_risk_since: None,
                 last_at_risk: None,
                 unlicensed_since: None,
                 deleted_since: None,
                 was_seen_healthy: false,
+                was_seen_untouched: false,
                 was_probed: false,
                 was_denied: false,
                 has_duplicate: false,
@@ -162,7 +172,9 @@ impl People {
     /// After a believed observation: who was healthy all the time since `from` was seen so, and the probed were probed.
     pub fn observed(&mut self, from: Timestamp, was_probed: impl Fn(UserId) -> bool) {
         for person in self.by_id.values_mut() {
-            person.was_seen_healthy |= person.was_healthy_since(from);
+            let is_seen_healthy = person.was_healthy_since(from);
+            person.was_seen_healthy |= is_seen_healthy;
+            person.was_seen_untouched |= is_seen_healthy && person.last_at_risk.is_none();
             person.was_probed |= was_probed(person.id);
         }
     }

@@ -89,7 +89,8 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>, is_loud: bool) -> Result<Summa
 /// A promise that the product itself saw break panics in debug builds: its message begins with the promise.
 fn told_by(panic: &(dyn std::any::Any + Send)) -> Broken {
     let text = panic.downcast_ref::<String>().cloned();
-    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+    let text =
+        text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
     let promise = text.split_once(" is broken").map_or("PANIC", |(promise, _)| promise);
     broken(promise, format!("the product says: {text}"))
 }
@@ -193,7 +194,7 @@ impl Run {
     async fn whole(mut self) -> Result<Summary, Broken> {
         self.enter("faults");
         for _ in 0..self.steps {
-            for _ in 0..self.rng.below(4) {
+            for _ in 0..self.rng.below(5) {
                 self.act()?;
             }
             let pause = acts::pause(self.is_slow, &mut self.rng);
@@ -203,7 +204,8 @@ impl Run {
         self.enter("healing");
         let demanded = self.heal()?;
         self.converge(&demanded).await?;
-        let is_whole = self.keeper.desk.journal.verify().is_ok_and(|verification| verification.first_bad.is_none());
+        let is_whole =
+            self.keeper.desk.journal.verify().is_ok_and(|verification| verification.first_bad.is_none());
         if !is_whole {
             return Err(broken("AUDIT", "the chain of the journal does not verify"));
         }
@@ -271,7 +273,9 @@ impl Run {
             KeeperAct::HoldDuring { write } => self.hold_during = Some(*write),
             KeeperAct::Hold { minutes } => self.hold(minutes.map(Span::from_minutes)),
             KeeperAct::Resume => self.resume(),
-            KeeperAct::BreakPolicy => std::fs::write(&self.policy, "keep: [\n").expect("the directory is ours"),
+            KeeperAct::BreakPolicy => {
+                std::fs::write(&self.policy, "keep: [\n").expect("the directory is ours")
+            }
             KeeperAct::MendPolicy => write_policy(&self.policy, &self.shape, &self.company, self.sabotage),
             KeeperAct::OffboardInPolicy(user) => {
                 self.shape.offboarded.insert(*user);
@@ -443,8 +447,12 @@ impl Run {
             .flat_map(|observation| &observation.problems)
             .map(|problem| problem.kind.label())
             .collect();
-        let mut waiting: Vec<String> =
-            report.plan().waiting.iter().map(|waiting| format!("{} {}", waiting.upn, waiting.reason)).collect();
+        let mut waiting: Vec<String> = report
+            .plan()
+            .waiting
+            .iter()
+            .map(|waiting| format!("{} {}", waiting.upn, waiting.reason))
+            .collect();
         waiting.sort();
         self.note(format!(
             "  {outcome} {problems:?}: {} at risk, {} steps, refused: {:?}, waiting: {}",
@@ -520,7 +528,8 @@ impl Run {
         self.resume();
         self.checker.pressed = None;
         self.sample();
-        let demanded: BTreeSet<UserId> = self.people.iter().filter(|person| self.is_due(person)).map(|person| person.id).collect();
+        let demanded: BTreeSet<UserId> =
+            self.people.iter().filter(|person| self.is_due(person)).map(|person| person.id).collect();
         self.buy_seats(demanded.len());
         self.note(format!("{} mailboxes must be saved", demanded.len()));
         Ok(demanded)
@@ -543,7 +552,8 @@ impl Run {
         let rule = self.shape.rule(name);
         let tenant = self.wire.network.tenant();
         let truth = tenant.mailbox_truth(person.id);
-        let is_kept_so_far = truth.id == person.mailbox && !matches!(truth.state, MailboxState::Purged { .. });
+        let is_kept_so_far =
+            truth.id == person.mailbox && !matches!(truth.state, MailboxState::Purged { .. });
         let is_known = person.was_seen_healthy && (person.was_probed || !self.shape.asks_kind);
         let since = person.at_risk_since.map(|since| person.unlicensed_since.unwrap_or(since).min(since));
         let Some(since) = since.filter(|_| is_known && is_kept_so_far) else { return false };
@@ -563,7 +573,8 @@ impl Run {
     /// LIVE-1 and CONV-1.
     async fn converge(&mut self, demanded: &BTreeSet<UserId>) -> Result<(), Broken> {
         let mut quiet = 0;
-        for _ in 0..HEALING_PASSES {
+        let most = if self.sabotage == Some(Sabotage::NeverActs) { 40 } else { HEALING_PASSES };
+        for _ in 0..most {
             let wait = Span::from_minutes(self.rng.between(10, 30));
             self.clock.sleep(wait.to_duration()).await;
             self.answer_asks(true);
@@ -579,8 +590,8 @@ impl Run {
         }
         let unsaved = self.unsaved(demanded);
         match unsaved.is_empty() {
-            false => Err(broken("LIVE-1", format!("not repaired in {HEALING_PASSES} passes: {}", unsaved.join(", ")))),
-            true => Err(broken("CONV-1", format!("still planning after {HEALING_PASSES} passes"))),
+            false => Err(broken("LIVE-1", format!("not repaired in {most} passes: {}", unsaved.join(", ")))),
+            true => Err(broken("CONV-1", format!("still planning after {most} passes"))),
         }
     }
 
@@ -598,7 +609,9 @@ impl Run {
         let people = demanded.iter().filter_map(|user| self.people.get(*user));
         people
             .filter(|person| !is_saved(person))
-            .map(|person| format!("{} {:?} {:?}", person.upn, person.facts.role, tenant.mailbox_truth(person.id).state))
+            .map(|person| {
+                format!("{} {:?} {:?}", person.upn, person.facts.role, tenant.mailbox_truth(person.id).state)
+            })
             .collect()
     }
 }

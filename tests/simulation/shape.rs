@@ -187,7 +187,10 @@ impl Shape {
             text += &format!("  - id: {user}\n    reason: by name\n");
         }
         text += "  - match: { employee_type: leaver }\n    reason: leavers\n\nprotected:\n";
-        text += &format!("  - match: {{ group: {} }}\n    reason: administrators\n\nkeep:\n", company.administrators);
+        text += &format!(
+            "  - match: {{ group: {} }}\n    reason: administrators\n\nkeep:\n",
+            company.administrators
+        );
         text += &self.rule_yaml(RuleName::Executives, &format!("group: {}", company.executives), company);
         let shared = if self.asks_kind {
             "mailbox: [shared, room]".to_owned()
@@ -196,10 +199,15 @@ impl Shape {
         };
         text += &self.rule_yaml(RuleName::Shared, &shared, company);
         text += &self.rule_yaml(RuleName::GroupStaff, &format!("company: \"{GROUP_COMPANY}\""), company);
-        let but = if self.keeps_frontline { String::new() } else { format!(", not: {{ department: {FRONTLINE} }}") };
+        let but = if self.keeps_frontline {
+            String::new()
+        } else {
+            format!(", not: {{ department: {FRONTLINE} }}")
+        };
         text += &self.rule_yaml(RuleName::Staff, &format!("mail: \"*@{}\"{but}", company.domain), company);
         let Limits { per_pass, per_day, share_percent, floor, reserved_e3 } = &self.limits;
-        text += &format!("limits:\n  per_pass: {per_pass}\n  per_day: {per_day}\n  share: {share_percent}%\n");
+        text +=
+            &format!("limits:\n  per_pass: {per_pass}\n  per_day: {per_day}\n  share: {share_percent}%\n");
         text += &format!("  floor: {floor}\n  seats_reserved: {{ SPE_E3: {reserved_e3} }}\n");
         text
     }

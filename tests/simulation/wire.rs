@@ -20,7 +20,10 @@ use super::world::LocalClock;
 /// What a write asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    Assign { add: Vec<(SkuId, BTreeSet<PlanId>)>, removes: usize },
+    Assign {
+        add: Vec<(SkuId, BTreeSet<PlanId>)>,
+        removes: usize,
+    },
     AddMember(GroupId),
     Location,
     Restore,
@@ -208,12 +211,24 @@ impl Wire {
         let cover = user.and_then(|user| self.journal.open_intent(user, kind.label()));
         let takes_seat = user.and_then(|user| self.seat_of(user, &kind));
         let path = request.url.split("/v1.0").last().unwrap_or_default().to_owned();
-        self.trace.note(at, format!("    > {} {path} covered by {:?}", request.method.as_str(), cover.as_ref().map(|cover| cover.line)));
+        self.trace.note(
+            at,
+            format!(
+                "    > {} {path} covered by {:?}",
+                request.method.as_str(),
+                cover.as_ref().map(|cover| cover.line)
+            ),
+        );
         let mut state = self.state();
         state.writes_in_pass += 1;
-        let open_listings =
-            state.listings.iter().filter(|(_, is_complete)| !**is_complete).map(|(name, _)| name.clone()).collect();
-        let has_listings = ["users", "deleted", "products"].iter().all(|name| state.listings.contains_key(*name));
+        let open_listings = state
+            .listings
+            .iter()
+            .filter(|(_, is_complete)| !**is_complete)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let has_listings =
+            ["users", "deleted", "products"].iter().all(|name| state.listings.contains_key(*name));
         let sent = Sent {
             pass: state.pass,
             at,
@@ -285,13 +300,14 @@ impl Wire {
 
     fn note_batch(&self, request: &HttpRequest, body: Option<&Value>) {
         let Ok(asked) = serde_json::from_slice::<Value>(&request.body) else { return };
-        let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let items = asked["requests"].as_array().cloned().unwrap_or_default();
         let answers = body.and_then(|body| body["responses"].as_array()).cloned().unwrap_or_default();
         for item in items {
-            let is_good = answers
-                .iter()
-                .any(|answer| text(answer, "id") == text(&item, "id") && answer["status"].as_u64() == Some(200));
+            let is_good = answers.iter().any(|answer| {
+                text(answer, "id") == text(&item, "id") && answer["status"].as_u64() == Some(200)
+            });
             let url = text(&item, "url");
             if let Some(user) = path_of(&url).strip_suffix("/mailboxSettings").and_then(last_id)
                 && is_good
@@ -376,11 +392,15 @@ fn kind_of(request: &HttpRequest) -> Option<Kind> {
     }
     Some(match request.method {
         Method::Post if path.ends_with("/assignLicense") && path.starts_with("/users/") => assignment(&body),
-        Method::Post if path.ends_with("/restore") && path.starts_with("/directory/deletedItems/") => Kind::Restore,
+        Method::Post if path.ends_with("/restore") && path.starts_with("/directory/deletedItems/") => {
+            Kind::Restore
+        }
         Method::Post if path.ends_with("/members/$ref") => {
             path.split('/').nth(2).and_then(|id| id.parse().ok()).map_or(Kind::Other, Kind::AddMember)
         }
-        Method::Patch if body.as_object().is_some_and(|body| body.keys().eq(["usageLocation"])) => Kind::Location,
+        Method::Patch if body.as_object().is_some_and(|body| body.keys().eq(["usageLocation"])) => {
+            Kind::Location
+        }
         Method::Get | Method::Post | Method::Patch | Method::Delete => Kind::Other,
     })
 }
@@ -409,10 +429,13 @@ fn user_of(request: &HttpRequest) -> Option<UserId> {
 fn seen(outcome: &Result<HttpResponse, TransportError>) -> Seen {
     match outcome {
         Ok(response) if (200..300).contains(&response.status) => {
-            let is_whole = response.body.is_empty() || serde_json::from_slice::<Value>(&response.body).is_ok();
+            let is_whole =
+                response.body.is_empty() || serde_json::from_slice::<Value>(&response.body).is_ok();
             if is_whole { Seen::Accepted } else { Seen::Unclear }
         }
-        Ok(response) if (400..500).contains(&response.status) && response.status != 408 => Seen::Refused(response.status),
+        Ok(response) if (400..500).contains(&response.status) && response.status != 408 => {
+            Seen::Refused(response.status)
+        }
         Err(TransportError::Connect(_)) => Seen::Refused(0),
         Ok(_) | Err(_) => Seen::Unclear,
     }
@@ -461,13 +484,15 @@ impl Eye {
         self.read(|lines| {
             let found = lines.iter().enumerate().rev().find(|(_, line)| {
                 let entry = &line["entry"];
-                entry["event"] == "intent" && entry["user"] == user.as_str() && entry["action"]["action"] == label
+                entry["event"] == "intent"
+                    && entry["user"] == user.as_str()
+                    && entry["action"]["action"] == label
             });
             let (number, line) = found?;
             let step_id = line["entry"]["step_id"].as_str()?.to_owned();
-            let is_closed = lines[number..]
-                .iter()
-                .any(|line| line["entry"]["event"] == "outcome" && line["entry"]["step_id"] == step_id.as_str());
+            let is_closed = lines[number..].iter().any(|line| {
+                line["entry"]["event"] == "outcome" && line["entry"]["step_id"] == step_id.as_str()
+            });
             (!is_closed).then_some(Cover { line: number, step_id })
         })
     }
