@@ -95,6 +95,25 @@ impl TenantStore {
         self.change(changes, |known, id| change(id, known))
     }
 
+    /// Shows what is known of each id, in id order. Reads only the blocks that they are in, each once.
+    pub fn visit_users(
+        &self,
+        ids: &BTreeSet<UserId>,
+        mut look: impl FnMut(UserId, Option<KnownUser>),
+    ) -> Result<()> {
+        let mut ids = ids.iter().copied().peekable();
+        while let Some(first) = ids.peek().copied() {
+            let Range { block, end } = self.range_of(first)?;
+            let users = block.map(|block| block.users()).transpose()?.unwrap_or_default();
+            let mut users = users.into_iter().peekable();
+            while let Some(id) = ids.next_if(|id| end.is_none_or(|end| *id < end)) {
+                while users.next_if(|user| user.id() < id).is_some() {}
+                look(id, users.next_if(|user| user.id() == id));
+            }
+        }
+        Ok(())
+    }
+
     /// Walks known users and staged sightings together in id order, without changing anything. Every id in either is
     /// shown once; of several sightings of one user the last one pushed counts, live or deleted.
     pub fn join(
