@@ -25,7 +25,7 @@ use crate::plan;
 use crate::report::metrics::Metrics;
 use crate::report::status::{EventKind, PassOutcome, PassView, RecentEvent, TenantView};
 use crate::store::journal::{Entry, Journal};
-use crate::store::records::{Approvals, Cursor, Hold, LastPass};
+use crate::store::records::{Approvals, Hold, LastPass};
 use crate::store::{self, TenantStore};
 
 use findings::Findings;
@@ -121,6 +121,8 @@ pub struct Reconciler {
     shared: Shared,
     passes: u64,
     recent: Vec<RecentEvent>,
+    /// A full listing was asked for and not made yet.
+    is_full_wanted: bool,
 }
 
 /// Events that the status document shows.
@@ -141,7 +143,7 @@ impl Reconciler {
         bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
         let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
         parts.journal.append(&started, parts.clock.now())?;
-        Ok(Self { parts, shared, passes: 0, recent: Vec::new() })
+        Ok(Self { parts, shared, passes: 0, recent: Vec::new(), is_full_wanted: false })
     }
 
     pub fn shared(&self) -> Shared {
@@ -158,6 +160,11 @@ impl Reconciler {
         if let Err(error) = closed.map_err(store::Error::from).and_then(|()| self.parts.store.flush()) {
             tracing::error!(tenant = self.parts.name, error = %chain(&error), "the state could not be closed cleanly");
         }
+    }
+
+    /// Makes the next observation list everybody, whatever the deltas said.
+    pub fn want_full_listing(&mut self) {
+        self.is_full_wanted = true;
     }
 
     /// Makes one pass. Never fails: what went wrong is in the report, the metrics and the log.
@@ -222,6 +229,10 @@ impl Reconciler {
         let findings = findings::find(&self.parts.store, &policy, &observed, self.parts.clock.now())?;
         let kept_books = bookkeeping::update(&mut self.books(), &findings, &observed)?;
         self.recent.extend(kept_books.events);
+        if observed.observation.is_complete() {
+            // Not before the ledger: without these numbers everybody is compared again.
+            self.parts.store.put(&findings.tally)?;
+        }
         let plan = self.plan(&policy, &findings, &observed)?;
         let refused = self.refusal(purpose, &plan);
         let done = match (purpose, &refused) {
@@ -249,7 +260,7 @@ impl Reconciler {
 
     async fn observe(&mut self, policy: &crate::policy::Policy) -> Result<Observed, store::Error> {
         let parts = &self.parts;
-        let scope = observe::Scope { kind: ObservationKind::Full, policy };
+        let scope = observe::Scope { is_full_wanted: self.is_full_wanted, policy };
         let mut observed = observe::observe(&parts.graph, &parts.store, &scope, &*parts.clock).await?;
         for problem in &observed.observation.problems {
             tracing::warn!(
@@ -262,14 +273,7 @@ impl Reconciler {
         }
         if observed.observation.is_complete() {
             observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
-            let cursor = parts.store.get_or_default::<Cursor>()?;
-            parts.store.put(&Cursor {
-                last_complete: Some(observed.observation.started),
-                live_users: observed.observation.live_users,
-                deleted_users: observed.observation.deleted_users,
-                policy_digest: Some(policy.digest.clone()),
-                ..cursor
-            })?;
+            self.is_full_wanted &= observed.observation.kind != ObservationKind::Full;
         } else {
             let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;

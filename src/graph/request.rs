@@ -210,6 +210,12 @@ impl UserShard {
         ('a'..='z').chain('0'..='9').chain(['-']).map(Self).collect()
     }
 
+    /// False for a name that a server which obeys the filter puts into another of the usual shards.
+    pub fn may_hold(self, user_principal_name: &str) -> bool {
+        let first = user_principal_name.chars().next().map(|first| first.to_ascii_lowercase());
+        first.is_none_or(|first| first == self.0 || !(first.is_ascii_alphanumeric() || first == '-'))
+    }
+
     fn filter(self) -> String {
         let quoted = if self.0 == '\'' { "''".to_owned() } else { self.0.to_string() };
         encode(&format!("startswith(userPrincipalName,'{quoted}')"))
@@ -419,6 +425,15 @@ mod tests {
         assert!(shard('#').is_some_and(|path| path.ends_with("'%23')")));
         assert_eq!(shard('&'), None);
         assert_eq!(UserShard::usual().len(), 37);
+        let a = UserShard::starting_with('a').expect("a letter");
+        let held = [
+            "anna@contoso.com",
+            "Anna@contoso.com",
+            "\u{e5}se@contoso.com",
+            "_svc@contoso.com",
+            "bo@contoso.com",
+        ];
+        assert_eq!(held.map(|name| a.may_hold(name)), [true, true, true, true, false]);
     }
 
     #[test]

@@ -33,6 +33,12 @@ impl Memberships {
         self.groups.insert(group, members);
     }
 
+    /// Writes what these lists say over what was known of a live user.
+    pub(super) fn give(&self, known: &mut KnownUser) {
+        known.groups = self.of(known.id());
+        known.groups_read = self.read();
+    }
+
     fn of(&self, user: UserId) -> BTreeSet<GroupId> {
         let is_member = |members: &Vec<UserId>| members.binary_search(&user).is_ok();
         self.groups.iter().filter(|(_, members)| is_member(members)).map(|(group, _)| *group).collect()

@@ -85,11 +85,7 @@ impl Client {
     }
 
     /// Asks in rounds until each user has a final answer or the rounds are used up. `None`: batches are refused here.
-    pub(super) async fn ask<T, A, R>(
-        &self,
-        users: &[UserId],
-        question: &Question<A, R>,
-    ) -> Option<Answers<T>>
+    pub(super) async fn ask<T, A, R>(&self, users: &[UserId], question: &Question<A, R>) -> Option<Answers<T>>
     where
         A: Fn(UserId) -> Request,
         R: Fn(&HttpResponse) -> Decoded<T>,

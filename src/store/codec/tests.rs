@@ -99,6 +99,7 @@ fn hold_approvals_and_tally() {
         by_state: BTreeMap::from([(MailboxState::Healthy, 1)]),
         left_alone: BTreeMap::from([(Reason::Protected, 3)]),
         unmatched: 4,
+        ..Tally::default()
     };
     check(&tally, "tally");
 }
