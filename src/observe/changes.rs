@@ -20,6 +20,11 @@ pub(super) enum Change {
     Unclear,
 }
 
+/// True when the delta says that the user is gone for good.
+pub(super) fn is_purge(change: Option<&Change>) -> bool {
+    change == Some(&Change::Removed { is_purged: true })
+}
+
 /// One complete round.
 #[derive(Debug)]
 pub(super) struct Changes {

@@ -176,33 +176,25 @@ impl Read {
                     self.bin.add(&deleted, &RecycleBin::default());
                     Some(Sighting::Deleted { user: deleted.user, since: deleted.deleted })
                 }
-                Found::Nowhere => match self.changes.users.get(&user) {
-                    Some(Change::Removed { is_purged: true }) => Some(Sighting::Purged(user)),
-                    Some(Change::Removed { is_purged: false } | Change::Changed(_) | Change::Unclear)
-                    | None => None,
-                },
+                Found::Nowhere if changes::is_purge(self.changes.users.get(&user)) => {
+                    Some(Sighting::Purged(user))
+                }
+                Found::Nowhere => None,
             };
             sightings.insert(user, sighting);
         }
         sightings
     }
 
-    /// Users whom the delta and the single read describe differently: one of them is older, and the next pass knows better.
-    fn contradicted(&self) -> BTreeSet<UserId> {
-        let contradicts = |(user, found): (&UserId, &Found)| {
-            let is_contradicted = match (self.changes.users.get(user), found) {
-                (Some(Change::Changed(patch)), Found::Live(live)) => !agree(patch, live),
-                (Some(Change::Changed(_)), Found::Deleted(_) | Found::Nowhere) => true,
-                (Some(Change::Removed { .. }), Found::Live(_)) => true,
-                (Some(Change::Removed { is_purged }), Found::Nowhere) => !is_purged,
-                (Some(Change::Removed { is_purged }), Found::Deleted(_)) => *is_purged,
-                (Some(Change::Unclear), _) => true,
-                (None, Found::Live(_)) => self.binned.contains_key(user),
-                (None, Found::Deleted(_) | Found::Nowhere) => false,
-            };
-            is_contradicted.then_some(*user)
+    /// Users of whom the next pass will know better.
+    fn doubtful(&self) -> BTreeSet<UserId> {
+        let mut doubtful = reread::contradicted(&self.changes.users, &self.found);
+        // Alive, and in the recycle bin for the first time.
+        let is_in_both = |(user, found): &(&UserId, &Found)| {
+            matches!(found, Found::Live(_)) && self.binned.contains_key(user)
         };
-        self.found.iter().filter_map(contradicts).collect()
+        doubtful.extend(self.found.iter().filter(is_in_both).map(|(user, _)| *user));
+        doubtful
     }
 
     /// Users seen alive in this observation, with the groups known before.
@@ -263,14 +255,6 @@ fn applied(change: &Change, known: Option<KnownUser>, is_in_bin: bool) -> Applie
     if is_licence_touched { Applied::Unclear } else { Applied::Changed(Box::new(user)) }
 }
 
-/// Whether the entry says what the single read says, as far as deltas go.
-fn agree(patch: &UserPatch, live: &User) -> bool {
-    let mut user = live.clone();
-    patch.clone().apply_to(&mut user);
-    user.assignments.clone_from(&live.assignments);
-    user == *live
-}
-
 /// Fresh memberships of everybody who is seen alive, and whether they are those of all users.
 async fn memberships(watch: &Watch<'_>, read: &Read, seen: &mut Seen) -> (Memberships, bool) {
     if !watch.are_groups_due() {
@@ -292,7 +276,7 @@ fn believe(
     (memberships, is_for_all): (Memberships, bool),
     mut seen: Seen,
 ) -> Result<Observed, store::Error> {
-    let mut recheck = read.contradicted();
+    let mut recheck = read.doubtful();
     // Read again once and then left to the next delta or listing.
     recheck.retain(|user| !watch.cursor.recheck.contains(user));
     let mut sightings = read.sightings();

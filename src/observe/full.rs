@@ -43,6 +43,8 @@ struct Read {
     /// Sightings that are newer than the staged ones, of known users.
     late: BTreeMap<UserId, Sighting>,
     bin: RecycleBin,
+    /// Users of whom the next pass will know better.
+    recheck: BTreeSet<UserId>,
     memberships: Memberships,
     onwards: Onwards,
     are_shards_refused: bool,
@@ -63,6 +65,7 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
         staged: Staged::default(),
         late: BTreeMap::new(),
         bin,
+        recheck: BTreeSet::new(),
         memberships,
         onwards,
         are_shards_refused,
@@ -135,8 +138,10 @@ async fn replay(
     if users.len() > REPLAYED_MAX {
         return Ok(());
     }
-    let ids: Vec<UserId> = users.into_keys().collect();
-    for (user, found) in reread::read(watch, &ids, &BTreeMap::new(), problems).await {
+    let ids: Vec<UserId> = users.keys().copied().collect();
+    let found = reread::read(watch, &ids, &BTreeMap::new(), problems).await;
+    read.recheck = reread::contradicted(&users, &found);
+    for (user, found) in found {
         match found {
             Found::Live(live) => {
                 read.bin.remove(user);
@@ -146,7 +151,8 @@ async fn replay(
                 read.bin.add(&deleted, &RecycleBin::default());
                 stage.push(Sighting::Deleted { user: deleted.user, since: deleted.deleted })?;
             }
-            // Whatever the listing said of it stands.
+            Found::Nowhere if changes::is_purge(users.get(&user)) => stage.push(Sighting::Purged(user))?,
+            // Whatever the listing said of it stands until the next pass.
             Found::Nowhere => {}
         }
     }
@@ -216,7 +222,7 @@ fn believe(watch: &Watch<'_>, mut read: Read, mut seen: Seen) -> Result<Observed
         catalog: &seen.catalog,
         memberships: &read.memberships,
     };
-    let mut recheck = BTreeSet::new();
+    let mut recheck = std::mem::take(&mut read.recheck);
     let (mut live_users, mut deleted_users) = (0, 0);
     let mut late = std::mem::take(&mut read.late);
     watch.store.fold(&read.staged, |known, sighting| {

@@ -1,10 +1,11 @@
 //! Single reads: where a user is, asked for in both places. The only reading that a step may rest on between two listings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::{DeletedUser, Error};
+use crate::graph::{DeletedUser, Error, UserPatch};
 use crate::model::{Problem, User, UserId};
 
+use super::changes::Change;
 use super::{Watch, problem};
 
 /// What single reads say of one user.
@@ -51,6 +52,31 @@ pub(super) async fn read(
         }
     }
     found
+}
+
+/// Users whom the delta and the single read describe differently: one of the two is older, and nobody can tell which.
+pub(super) fn contradicted(
+    changes: &BTreeMap<UserId, Change>,
+    found: &BTreeMap<UserId, Found>,
+) -> BTreeSet<UserId> {
+    let is_contradicted = |(user, found): &(&UserId, &Found)| match (changes.get(user), found) {
+        (Some(Change::Changed(patch)), Found::Live(live)) => !agree(patch, live),
+        (Some(Change::Changed(_)), Found::Deleted(_) | Found::Nowhere) => true,
+        (Some(Change::Removed { .. }), Found::Live(_)) => true,
+        (Some(Change::Removed { is_purged }), Found::Nowhere) => !is_purged,
+        (Some(Change::Removed { is_purged }), Found::Deleted(_)) => *is_purged,
+        (Some(Change::Unclear), _) => true,
+        (None, _) => false,
+    };
+    found.iter().filter(is_contradicted).map(|(user, _)| *user).collect()
+}
+
+/// Whether the entry says what the single read says, as far as deltas go.
+fn agree(patch: &UserPatch, live: &User) -> bool {
+    let mut user = live.clone();
+    patch.clone().apply_to(&mut user);
+    user.assignments.clone_from(&live.assignments);
+    user == *live
 }
 
 /// One problem tells of all of its kind.

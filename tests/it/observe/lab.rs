@@ -174,7 +174,10 @@ pub fn something_happens(lab_company: &Company, transport: &SimTransport, rng: &
         12 if tenant.is_live(person) => tenant.add_member(now, lab_company.licensing_group, person),
         13 => tenant.remove_member(now, lab_company.licensing_group, person),
         _ => {
-            tenant.add_duplicate(now, person);
+            // Renamed at once: no two accounts have one name, but the addresses stay.
+            if let Some(twin) = tenant.add_duplicate(now, person) {
+                tenant.set_user_principal_name(now, twin, &format!("twin{number}@contoso.com"));
+            }
         }
     }
 }
