@@ -421,10 +421,12 @@ impl Reconciler {
     }
 }
 
-/// Seats that requests without observed effect may have taken.
+/// Seats that requests without observed effect may have taken. Once the licence was observed, the products' own count
+/// has it, though the proof of the mailbox may be open for half an hour.
 fn seats_in_flight(ledger: &BTreeMap<UserId, crate::model::LedgerEntry>) -> BTreeMap<SkuId, u32> {
     let mut seats = BTreeMap::new();
-    for pending in ledger.values().filter_map(|entry| entry.pending.as_ref()) {
+    let unobserved = ledger.values().filter(|entry| entry.resolved.is_none());
+    for pending in unobserved.filter_map(|entry| entry.pending.as_ref()) {
         if let Action::AssignLicense { sku, takes_seat: true, .. } = &pending.action {
             *seats.entry(*sku).or_default() += 1;
         }
