@@ -121,6 +121,8 @@ pub struct Reconciler {
     shared: Shared,
     passes: u64,
     recent: Vec<RecentEvent>,
+    /// Digest of the policy that the journal of this process named last.
+    journalled_policy: Option<String>,
 }
 
 /// Events that the status document shows.
@@ -141,7 +143,7 @@ impl Reconciler {
         bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
         let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
         parts.journal.append(&started, parts.clock.now())?;
-        Ok(Self { parts, shared, passes: 0, recent: Vec::new() })
+        Ok(Self { parts, shared, passes: 0, recent: Vec::new(), journalled_policy: None })
     }
 
     pub fn shared(&self) -> Shared {
@@ -236,13 +238,14 @@ impl Reconciler {
     }
 
     fn load_policy(&mut self) -> Result<(), store::Error> {
-        let before = self.parts.policy.current().map(|policy| policy.digest.clone());
         self.parts.policy.reload();
         let Some(policy) = self.parts.policy.current() else { return Ok(()) };
-        if before.as_deref() != Some(policy.digest.as_str()) {
+        // SIGHUP may have loaded it before this pass, so the holder's own change says nothing.
+        if self.journalled_policy.as_deref() != Some(policy.digest.as_str()) {
             let entry =
                 Entry::PolicyLoaded { digest: policy.digest.clone(), revision: policy.revision.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;
+            self.journalled_policy = Some(policy.digest.clone());
         }
         Ok(())
     }
@@ -418,10 +421,12 @@ impl Reconciler {
     }
 }
 
-/// Seats that requests without observed effect may have taken.
+/// Seats that requests without observed effect may have taken. Once the licence was observed, the products' own count
+/// has it, though the proof of the mailbox may be open for half an hour.
 fn seats_in_flight(ledger: &BTreeMap<UserId, crate::model::LedgerEntry>) -> BTreeMap<SkuId, u32> {
     let mut seats = BTreeMap::new();
-    for pending in ledger.values().filter_map(|entry| entry.pending.as_ref()) {
+    let unobserved = ledger.values().filter(|entry| entry.resolved.is_none());
+    for pending in unobserved.filter_map(|entry| entry.pending.as_ref()) {
         if let Action::AssignLicense { sku, takes_seat: true, .. } = &pending.action {
             *seats.entry(*sku).or_default() += 1;
         }
