@@ -33,7 +33,7 @@ pub enum Kind {
 
 impl Kind {
     /// The name of the same action in the journal.
-    fn label(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Assign { .. } => "assign_license",
             Self::AddMember(_) => "add_to_group",
