@@ -66,7 +66,7 @@ fn live(known: Option<KnownUser>, mut user: User, context: &Context<'_>) -> Know
     let loss = loss(known.as_ref(), &user, &entitlement, context);
     let before = known.as_ref().and_then(|known| known.remembered.as_ref());
     let remembered = match &entitlement {
-        Entitlement::Licensed { .. } => Some(remember(&user, context.catalog)),
+        Entitlement::Licensed { .. } => Some(remember(&user, before, context.catalog)),
         Entitlement::PlanDisabled { .. } => before.map(|memory| switched_off_since(memory, &user)),
         Entitlement::SubscriptionLapsed { .. }
         | Entitlement::GroupError { .. }
@@ -159,14 +159,23 @@ fn switched_off_since(memory: &Remembered, user: &User) -> Remembered {
     Remembered { licenses: memory.licenses.iter().map(newer).collect(), ..memory.clone() }
 }
 
-/// The licences that carry a mailbox, with what is switched off in them, and how they came.
-fn remember(user: &User, catalog: &Catalog) -> Remembered {
+/// The licences that carry a mailbox, with what is switched off in them, and how they came. What was switched off in a
+/// product that the user held before is not forgotten: a later repair may come back to it.
+fn remember(user: &User, before: Option<&Remembered>, catalog: &Catalog) -> Remembered {
     let carries = |sku| match catalog.get(sku) {
         Some(product) => product.carries_mailbox(),
         None => user.plans.iter().any(|plan| is_mailbox_plan(plan.plan)),
     };
+    let earlier = before.into_iter().flat_map(|before| &before.licenses);
+    let earlier = earlier.filter(|past| !past.disabled_plans.is_empty() && user.license(past.sku).is_none());
     Remembered {
-        licenses: user.licenses().iter().filter(|license| carries(license.sku)).cloned().collect(),
+        licenses: user
+            .licenses()
+            .iter()
+            .filter(|license| carries(license.sku))
+            .chain(earlier)
+            .cloned()
+            .collect(),
         assignments: user.assignments.iter().filter(|entry| carries(entry.sku)).cloned().collect(),
     }
 }
@@ -174,7 +183,7 @@ fn remember(user: &User, catalog: &Catalog) -> Remembered {
 /// A deleted user is judged by what was known before the deletion; the listing adds the date and what became of the licences.
 fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
     let Some(mut known) = known else { return first_seen_deleted(listed, since, context) };
-    if let Some(licenses) = listed.licenses {
+    if let Some(licenses) = listed.licenses.clone() {
         known.user.licenses = Some(licenses);
         if known.loss.is_none() && known.remembered.is_some() && is_stripped(&known, context) {
             let was_live = known.presence == Presence::Live;
@@ -186,8 +195,25 @@ fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &C
             });
         }
     }
+    note_last_words(&mut known.user, listed);
     known.presence = Presence::Deleted { since };
     known
+}
+
+/// What HR wrote in the last minutes counts, too: a leaver is often marked and deleted by one script.
+fn note_last_words(user: &mut User, listed: User) {
+    let pairs = [
+        (&mut user.employee_type, listed.employee_type),
+        (&mut user.department, listed.department),
+        (&mut user.company, listed.company),
+        (&mut user.country, listed.country),
+        (&mut user.job_title, listed.job_title),
+    ];
+    for (known, newest) in pairs {
+        if newest.is_some() {
+            *known = newest;
+        }
+    }
 }
 
 fn first_seen_deleted(listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
@@ -197,7 +223,7 @@ fn first_seen_deleted(listed: User, since: Timestamp, context: &Context<'_>) -> 
         groups: BTreeSet::new(),
         groups_read: BTreeSet::new(),
         mailbox: MailboxMemory::default(),
-        remembered: is_licensed.then(|| remember(&listed, context.catalog)),
+        remembered: is_licensed.then(|| remember(&listed, None, context.catalog)),
         loss: None,
         user: listed,
     };
