@@ -413,6 +413,7 @@ impl Run {
         let at_risk = self.people.at_risk();
         self.note(format!("pass {} {purpose:?}", self.passes));
         let report = self.poll_pass(purpose, poll).await;
+        self.wire.settle();
         self.take_over_the_hold(&held);
         self.sample();
         let view = report.as_ref().map(|report| Arc::clone(&report.view));
