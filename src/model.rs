@@ -25,8 +25,10 @@ pub use ledger::{Attempt, LedgerEntry, Pending};
 pub use mailbox::{
     MAILBOX_PLANS, MailboxKind, MailboxMemory, Probe, ProbeAnswer, is_mailbox_plan, mailbox_plan_name,
 };
-pub use observation::{Completeness, Observation, ObservationKind, Problem, ProblemKind, Sighting};
-pub use outcome::{Outcome, OutcomeKind, Verdict};
+pub use observation::{
+    Completeness, Conflicts, Observation, ObservationKind, Problem, ProblemKind, Sighting,
+};
+pub use outcome::{DIRECTORY_SETTLE, MAILBOX_SETTLE, Outcome, OutcomeKind, Verdict};
 pub use plan::{Action, Answer, Ask, Plan, SeatNeed, Step, Waiting};
 pub use reason::Reason;
 pub use seats::{Catalog, Sku, SkuPlan, Units};

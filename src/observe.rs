@@ -9,9 +9,8 @@ mod mailboxes;
 mod plausible;
 
 use crate::clock::Clock;
-use crate::diff::Conflicts;
 use crate::graph::Client;
-use crate::model::{Catalog, Observation, ObservationKind, Problem, Timestamp};
+use crate::model::{Catalog, Conflicts, Observation, ObservationKind, Problem, Timestamp};
 use crate::policy::Policy;
 use crate::store::records::{Cursor, Seats};
 use crate::store::{self, Staged, TenantStore};

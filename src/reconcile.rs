@@ -25,7 +25,7 @@ use crate::plan;
 use crate::report::metrics::Metrics;
 use crate::report::status::{EventKind, PassOutcome, PassView, RecentEvent, TenantView};
 use crate::store::journal::{Entry, Journal};
-use crate::store::records::{Approvals, Cursor, Hold};
+use crate::store::records::{Approvals, Cursor, Hold, LastPass};
 use crate::store::{self, TenantStore};
 
 use findings::Findings;
@@ -130,6 +130,11 @@ impl Reconciler {
     /// Takes up the work where the state says it was left.
     pub fn new(parts: Parts) -> Result<Self, store::Error> {
         let shared = Shared::default();
+        // What the last process knew is shown, and alerted on, until the first pass knows better.
+        let last = parts.store.get::<LastPass>()?;
+        if let Some(view) = last.and_then(|last| serde_json::from_value(last.summary).ok()) {
+            shared.publish(Arc::new(view));
+        }
         if let Some(hold) = parts.store.get::<Hold>()? {
             shared.set_held(hold.is_active(parts.clock.now()));
         }
@@ -185,11 +190,29 @@ impl Reconciler {
         };
         let view = TenantView { at: finished, last_pass: Some(pass), ..(*report.view).clone() };
         report.view = Arc::new(view);
+        self.keep_view(&report.view);
         self.shared.publish(Arc::clone(&report.view));
         let duration = self.parts.clock.monotonic().saturating_sub(begun);
         self.parts.metrics.pass_finished(&self.parts.name, outcome, duration);
         self.log_pass(&report, outcome, duration);
         report
+    }
+
+    /// The newest status document outlives the process: `status` without a daemon shows it.
+    fn keep_view(&self, view: &TenantView) {
+        let Some(pass) = &view.last_pass else { return };
+        let kept = serde_json::to_value(view).map_err(|error| error.to_string()).and_then(|summary| {
+            let last = LastPass {
+                started: pass.started,
+                finished: pass.finished,
+                outcome: pass.outcome.label().to_owned(),
+                summary,
+            };
+            self.parts.store.put(&last).and_then(|()| self.parts.store.flush()).map_err(|error| chain(&error))
+        });
+        if let Err(error) = kept {
+            tracing::error!(tenant = self.parts.name, error, "the status document could not be stored");
+        }
     }
 
     async fn try_pass(&mut self, purpose: &Purpose) -> Result<PassReport, store::Error> {

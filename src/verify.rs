@@ -6,9 +6,9 @@
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Action, Catalog, Entitlement, KnownUser, MailboxKind, Pending, Presence, ProbeAnswer, Timestamp, Verdict,
+    Action, Catalog, DIRECTORY_SETTLE, Entitlement, KnownUser, MAILBOX_SETTLE, MailboxKind, Pending,
+    Presence, ProbeAnswer, Timestamp, Verdict,
 };
-use crate::plan::pace::{DIRECTORY_SETTLE, MAILBOX_SETTLE};
 
 /// What a later observation says of one pending request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +31,12 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
     }
     let entitlement = Entitlement::of(&known.user, catalog);
     let is_live = known.presence == Presence::Live;
+    let is_licensed = is_live && entitlement.is_licensed();
     let waited = observed - pending.sent;
     let has_effect = match &pending.action {
         Action::Restore => is_live,
-        Action::AssignLicense { .. } | Action::AddToGroup { .. } => is_live && entitlement.is_licensed(),
+        Action::AssignLicense { .. } => is_licensed,
+        Action::AddToGroup { group } => is_licensed || (is_live && known.groups.contains(group)),
         Action::SetUsageLocation { .. } => known.user.usage_location.is_some(),
     };
     if !has_effect {
@@ -42,18 +44,28 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
         let is_expected = waited < DIRECTORY_SETTLE && !pending.is_uncertain;
         return if is_expected { Progress::Waiting } else { Progress::NoEffect };
     }
-    if let Action::SetUsageLocation { .. } = pending.action {
-        return Progress::StepDone;
-    }
     let needs_license = known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license);
-    if needs_license && !entitlement.is_licensed() {
+    match pending.action {
+        Action::SetUsageLocation { .. } => Progress::StepDone,
         // The licences of a restored user may appear a little later than the user.
-        return if waited < DIRECTORY_SETTLE { Progress::Waiting } else { Progress::StepDone };
+        Action::Restore if needs_license && !is_licensed => {
+            if waited < DIRECTORY_SETTLE {
+                Progress::Waiting
+            } else {
+                Progress::StepDone
+            }
+        }
+        Action::Restore | Action::AssignLicense { .. } | Action::AddToGroup { .. } => {
+            let is_usable =
+                is_live && matches!(entitlement, Entitlement::Licensed { is_confirmed: true, .. });
+            mailbox_proof(pending, known, observed, is_usable || !needs_license)
+        }
     }
-    mailbox_proof(pending, known, observed)
 }
 
-fn mailbox_proof(pending: &Pending, known: &KnownUser, observed: Timestamp) -> Progress {
+/// `is_usable`: the Exchange plan itself shows as usable. A group hands out its licence in the background, and Exchange
+/// takes it up later still; until then a mailbox that answers answers for another reason, such as a hold.
+fn mailbox_proof(pending: &Pending, known: &KnownUser, observed: Timestamp, is_usable: bool) -> Progress {
     let probe = known.mailbox.last_probe.as_ref().filter(|probe| probe.at > pending.sent);
     let answer = probe.map(|probe| &probe.answer);
     let concluded = |verdict, detail: String| {
@@ -62,7 +74,7 @@ fn mailbox_proof(pending: &Pending, known: &KnownUser, observed: Timestamp) -> P
         });
         Progress::Concluded { verdict, detail }
     };
-    match answer {
+    match answer.filter(|_| is_usable) {
         Some(ProbeAnswer::Reachable { primary_id: Some(id), .. }) => match &pending.expected_mailbox {
             Some(expected) if expected == id => {
                 concluded(Verdict::Verified, "the mailbox that was recorded while healthy is back".to_owned())

@@ -15,7 +15,7 @@ use crate::errors::chain;
 use crate::fleet::{Fleet, Running, told};
 use crate::http::{Health, HttpState, Server, TenantHealth, Views};
 use crate::model::Span;
-use crate::report::metrics::Metrics;
+use crate::report::metrics::{Metrics, MetricsLimits};
 use crate::settings::{self, Settings};
 use crate::telemetry::{self, LogFormat};
 use crate::trigger::{Alarm, Schedule, Wake};
@@ -107,10 +107,14 @@ async fn serve_pages(
     let Some(address) = settings.http.listen else { return Ok(None) };
     let server = Server::bind(address).await.map_err(|error| chain(&error))?;
     let (views, health) = (watch::channel(Views::new()), watch::channel(Health::default()));
+    let limits = MetricsLimits { mailboxes: settings.metrics.mailboxes, upn: settings.metrics.upn };
     let state =
         HttpState { views: views.1, health: health.1, metrics: metrics.clone(), clock: Arc::clone(clock) };
     let period = schedule_period(&settings.schedule, &**clock);
-    tokio::spawn(publish(Arc::clone(fleet), views.0, health.0, period));
+    tokio::spawn(publish(
+        Arc::clone(fleet),
+        Publisher { views: views.0, health: health.0, metrics: metrics.clone(), limits, period },
+    ));
     let mut stopping = fleet.stopping();
     Ok(Some(tokio::spawn(server.serve(state, async move {
         told(&mut stopping).await;
@@ -129,13 +133,18 @@ fn schedule_period(schedule: &str, clock: &dyn Clock) -> Span {
     times.map_or(Span::from_hours(1), |between| Span::from_millis(between.num_milliseconds()))
 }
 
-/// Hands new status documents to the HTTP server.
-async fn publish(
-    fleet: Arc<Fleet>,
+/// Where new status documents go.
+struct Publisher {
     views: watch::Sender<Views>,
     health: watch::Sender<Health>,
+    metrics: Metrics,
+    limits: MetricsLimits,
     period: Span,
-) {
+}
+
+/// Hands new status documents to the HTTP server and the metrics.
+async fn publish(fleet: Arc<Fleet>, publisher: Publisher) {
+    let Publisher { views, health, metrics, limits, period } = publisher;
     let mut stopping = fleet.stopping();
     loop {
         let newest = fleet.views();
@@ -146,6 +155,7 @@ async fn publish(
                 .collect(),
             store_failure: None,
         });
+        newest.values().for_each(|view| metrics.publish(view, limits));
         views.send_replace(newest);
         tokio::select! {
             () = fleet.published() => {}

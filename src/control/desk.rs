@@ -77,7 +77,7 @@ impl Desk {
             known: &known,
             entry: entry.as_ref(),
             catalog: &catalog,
-            conflicts: &crate::diff::Conflicts::default(),
+            conflicts: &crate::model::Conflicts::default(),
             last_complete: self.store.get_or_default::<Cursor>()?.last_complete,
             plan: plan.as_ref(),
             stopped: self.stopped(),

@@ -54,22 +54,38 @@ impl LedgerEntry {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// A complete observation shows this drift. A drift that had gone, or became one of another kind, starts anew; what
-    /// follows a restore of ours is the same story and keeps its age.
+    /// A complete observation shows this drift. A drift that had gone is a new story; one that becomes of another kind
+    /// must be confirmed anew, but it is the same mailbox, warned of and counted already. What follows a restore of ours is
+    /// no news at all and keeps its age.
     pub fn saw(&mut self, drift: DriftKind, now: Timestamp) {
-        let is_our_restore = drift == DriftKind::Unlicensed
-            && self.drift != DriftKind::Unlicensed
-            && self.attempts.iter().any(|attempt| attempt.action == Action::Restore);
-        if self.resolved.is_some() || (self.drift != drift && !is_our_restore) {
+        let is_new_story = self.resolved.is_some();
+        if is_new_story {
+            self.warned = false;
+            self.counted_lost = false;
+        }
+        if is_new_story || (self.drift != drift && !self.is_our_restore(drift)) {
             self.first_seen = now;
             self.sightings = 0;
             self.next_attempt = None;
-            self.warned = false;
-            self.counted_lost = false;
         }
         self.drift = drift;
         self.resolved = None;
         self.sightings = self.sightings.saturating_add(1);
+    }
+
+    /// The account came back by a request of ours in this story, and only its licence is still missing.
+    fn is_our_restore(&self, drift: DriftKind) -> bool {
+        let was_deleted = matches!(self.drift, DriftKind::Deleted | DriftKind::UnlicensedAndDeleted);
+        let was_sent = |attempt: &Attempt| match attempt.outcome {
+            Some(OutcomeKind::Accepted | OutcomeKind::AlreadyDone | OutcomeKind::Uncertain) | None => true,
+            Some(
+                OutcomeKind::Deferred | OutcomeKind::NoSeat | OutcomeKind::Refused | OutcomeKind::NotSent,
+            ) => false,
+        };
+        let is_ours = |attempt: &Attempt| {
+            attempt.action == Action::Restore && attempt.at >= self.first_seen && was_sent(attempt)
+        };
+        drift == DriftKind::Unlicensed && was_deleted && self.attempts.iter().any(is_ours)
     }
 }
 

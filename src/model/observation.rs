@@ -1,5 +1,7 @@
 //! What one observation saw, and whether it may be believed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, User, UserId};
@@ -67,6 +69,13 @@ pub enum Completeness {
     Complete,
     /// Something was missing or not believable: no step follows from it.
     Rejected,
+}
+
+/// What the whole tenant says about one user: only for the few that are concerned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conflicts {
+    /// User to another user with one of the same addresses, one of the two deleted.
+    pub same_address: BTreeMap<UserId, UserId>,
 }
 
 /// Something that went wrong while observing.

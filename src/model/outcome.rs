@@ -2,6 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Span;
+
+/// After a request of ours, contrary reads within this time are stale reads and no new drift. Microsoft gives no
+/// replication promise; a quarter of an hour covers what is reported for the directory.
+pub const DIRECTORY_SETTLE: Span = Span::from_minutes(15);
+
+/// Exchange: "usually under 30 minutes, up to 24 hours" until a licence shows in the mailbox; after that it is stuck.
+pub const MAILBOX_SETTLE: Span = Span::from_hours(24);
+
 /// What is known right after sending. Never "fixed": that is a [`Verdict`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::diff::Conflicts;
-use crate::model::{Catalog, KnownUser, Presence, Problem, ProblemKind, Sighting, Span, Timestamp, UserId};
+use crate::model::{
+    Catalog, Conflicts, KnownUser, Presence, Problem, ProblemKind, Sighting, Span, Timestamp, UserId,
+};
 use crate::store::records::Seats;
 use crate::store::{self, Staged, TenantStore};
 

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{Conflicts, Finding, diff};
+use crate::diff::{Finding, diff};
 use crate::model::{
-    Action, Attempt, Catalog, Certainty, Drift, Entitlement, Evidence, KnownUser, LedgerEntry, Pending, Plan,
-    Presence, ProbeAnswer, Reason, RuleRef, Timestamp, UserId, Verdict,
+    Action, Attempt, Catalog, Certainty, Conflicts, Drift, Entitlement, Evidence, KnownUser, LedgerEntry,
+    Pending, Plan, Presence, ProbeAnswer, Reason, RuleRef, Timestamp, UserId, Verdict,
 };
 use crate::policy::{Policy, Ruling};
 

@@ -2,21 +2,15 @@
 
 use crate::model::{Certainty, Drift, LedgerEntry, Span, Timestamp, UserId};
 
-/// After a request of ours, contrary reads within this time are stale reads and no new drift. Microsoft gives no
-/// replication promise; a quarter of an hour covers what is reported for the directory.
-pub const DIRECTORY_SETTLE: Span = Span::from_minutes(15);
-
-/// Exchange: "usually under 30 minutes, up to 24 hours" until a licence shows in the mailbox; after that it is stuck.
-pub const MAILBOX_SETTLE: Span = Span::from_hours(24);
-
 /// First wait after a failed attempt; doubles with each further one.
 const BACKOFF_FIRST: Span = Span::from_minutes(15);
 
 /// Longest wait between attempts: several a day, for as long as the mailbox can be kept.
 const BACKOFF_LONGEST: Span = Span::from_hours(6);
 
-/// Shortest wait, however near the deadline.
-const BACKOFF_SHORTEST: Span = Span::from_minutes(5);
+/// Shortest wait to which a near deadline shortens the others: at most 48 attempts a day for one mailbox, so that one that
+/// cannot be repaired does not use up the day's limit for all.
+const BACKOFF_SHORTEST: Span = Span::from_minutes(30);
 
 /// Two proved repairs within this time, and the drift again: somebody undoes us.
 const FLAP_WINDOW: Span = Span::from_days(14);
@@ -45,8 +39,7 @@ pub fn urgency(drift: &Drift, now: Timestamp) -> (i64, i64, i64, UserId) {
 }
 
 /// When the drift has stood long enough. Never later than "act by": settling must not cost the mailbox.
-pub fn settled_at(drift: &Drift, entry: Option<&LedgerEntry>) -> Timestamp {
-    let Some(entry) = entry else { return Timestamp::from_millis(i64::MAX) };
+pub fn settled_at(drift: &Drift, entry: &LedgerEntry) -> Timestamp {
     let settled = entry.first_seen + drift.settle;
     match drift.clock.act_by {
         Some(act_by) => settled.min(act_by),
@@ -58,12 +51,9 @@ pub fn settled_at(drift: &Drift, entry: Option<&LedgerEntry>) -> Timestamp {
 /// attempts come closer together as the deadline does.
 pub fn next_attempt(failures: u32, act_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let doubled = BACKOFF_FIRST.as_millis().saturating_mul(1_i64 << failures.saturating_sub(1).min(16));
-    let mut wait = Span::from_millis(doubled).min(BACKOFF_LONGEST);
-    if let Some(act_by) = act_by {
-        let eighth = Span::from_millis((act_by - now).as_millis() / 8);
-        wait = wait.min(eighth).max(BACKOFF_SHORTEST);
-    }
-    now + wait
+    let wait = Span::from_millis(doubled).min(BACKOFF_LONGEST);
+    let eighth = act_by.map(|act_by| Span::from_millis((act_by - now).as_millis() / 8));
+    now + eighth.map_or(wait, |eighth| wait.min(eighth.max(BACKOFF_SHORTEST)))
 }
 
 /// True when this drift follows two proved repairs of ours.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Attempt, Drift, DriftKind, LedgerEntry, OutcomeKind, Pending, Reason, Timestamp, UserId, Verdict,
+    Attempt, DIRECTORY_SETTLE, Drift, DriftKind, LedgerEntry, OutcomeKind, Pending, Reason, Timestamp,
+    UserId, Verdict,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -182,7 +183,7 @@ impl Books<'_> {
 
     fn lost(&self, entry: &LedgerEntry, drift: &Drift, kept: &mut Kept) -> Result<(), store::Error> {
         let could_have_been_kept =
-            drift.clock.deadline.is_some_and(|deadline| entry.first_seen + pace::DIRECTORY_SETTLE < deadline);
+            drift.clock.deadline.is_some_and(|deadline| entry.first_seen + DIRECTORY_SETTLE < deadline);
         holds(
             InvariantId::Live2,
             entry.warned || !could_have_been_kept || drift.kind == DriftKind::Gone,

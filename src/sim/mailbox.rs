@@ -117,6 +117,7 @@ impl Tenant {
             reconnects_at: None,
         };
         self.mailboxes.by_user.insert(user, mailbox);
+        self.mailboxes.expected.remove(&user);
         if needs_licence {
             self.schedule(now + RETENTION, Job::EndGrace(user));
         }

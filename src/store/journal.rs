@@ -225,6 +225,11 @@ impl Journal {
         self.inner().recall.open_intents()
     }
 
+    /// True while the step's intent has no outcome.
+    pub fn is_open(&self, step_id: &str) -> bool {
+        self.inner().recall.is_open(step_id)
+    }
+
     /// How many intents were recorded at `since` or later, for limits per day. Counts at most the newest 65,536, which is
     /// above any limit.
     pub fn intents_since(&self, since: Timestamp) -> usize {

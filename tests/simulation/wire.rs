@@ -1,0 +1,499 @@
+//! Between the product and the simulated network: notes every write with what was durable when it left, what was known of
+//! the listings before it, and what came back. Lets the process die at a chosen write. Judges nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use mailkeeper::clock::Clock;
+use mailkeeper::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
+use mailkeeper::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
+use mailkeeper::sim::network::SimTransport;
+use mailkeeper::sim::scenario::products;
+use mailkeeper::store::journal::MemoryLog;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::trace::Trace;
+use super::world::LocalClock;
+
+/// What a write asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    Assign {
+        add: Vec<(SkuId, BTreeSet<PlanId>)>,
+        removes: usize,
+    },
+    AddMember(GroupId),
+    Location,
+    Restore,
+    /// Anything that the product must never send.
+    Other,
+}
+
+impl Kind {
+    /// The name of the same action in the journal.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Assign { .. } => "assign_license",
+            Self::AddMember(_) => "add_to_group",
+            Self::Location => "set_usage_location",
+            Self::Restore => "restore",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What the client saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    Accepted,
+    /// A clear no.
+    Refused(u16),
+    /// Nobody can tell from it whether the request was applied.
+    Unclear,
+    /// The process died first.
+    Nothing,
+}
+
+/// The durable intent that a write was covered by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cover {
+    pub line: usize,
+    pub step_id: String,
+}
+
+/// One write.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub pass: u32,
+    pub at: Timestamp,
+    /// By the daemon's clock.
+    pub local: Timestamp,
+    pub user: Option<UserId>,
+    pub kind: Kind,
+    pub path: String,
+    pub cover: Option<Cover>,
+    pub seen: Seen,
+    /// The tenant was changed by it.
+    pub is_applied: bool,
+    /// The user does not hold the product yet, or is to get it through the group.
+    pub takes_seat: Option<SkuId>,
+    /// Listings of this pass whose last answer was not a good last page.
+    pub open_listings: Vec<String>,
+    pub has_listings: bool,
+}
+
+/// When the process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// Before the write reaches the network.
+    Before,
+    /// When it was delivered, and before anything comes back.
+    After,
+}
+
+/// The seats that one reading of the products showed.
+#[derive(Debug, Clone, Default)]
+pub struct Seats {
+    pub free: BTreeMap<SkuId, i64>,
+    /// Members that we added and whom the licensing worker has not reached yet.
+    pub joining: i64,
+}
+
+#[derive(Default)]
+struct State {
+    pass: u32,
+    writes: Vec<Sent>,
+    writes_in_pass: u32,
+    listings: BTreeMap<String, bool>,
+    seats: Seats,
+    probed: BTreeSet<UserId>,
+    death: Option<(u32, Death)>,
+    repeats_writes: bool,
+    on_write: Option<(u32, Box<dyn FnOnce() + Send>)>,
+}
+
+/// The transport that the product is given. Clones share everything.
+#[derive(Clone)]
+pub struct Wire {
+    pub network: SimTransport,
+    pub journal: Eye,
+    local: Arc<LocalClock>,
+    state: Arc<Mutex<State>>,
+    dead: Arc<Notify>,
+    trace: Trace,
+}
+
+impl Wire {
+    pub fn new(network: SimTransport, log: MemoryLog, local: Arc<LocalClock>, trace: Trace) -> Self {
+        Self {
+            network,
+            journal: Eye::new(log),
+            local,
+            state: Arc::default(),
+            dead: Arc::new(Notify::new()),
+            trace,
+        }
+    }
+
+    /// Everything from here on belongs to this pass.
+    pub fn begin(&self, pass: u32, death: Option<(u32, Death)>) {
+        let mut state = self.state();
+        state.pass = pass;
+        state.death = death;
+        state.writes_in_pass = 0;
+        state.listings.clear();
+        state.probed.clear();
+        state.seats = Seats::default();
+        state.on_write = None;
+    }
+
+    /// Calls back when the write of this number in the pass has been answered.
+    pub fn on_write(&self, number: u32, call: impl FnOnce() + Send + 'static) {
+        self.state().on_write = Some((number, Box::new(call)));
+    }
+
+    /// Every write is sent twice from here on: a fault for the checker to find.
+    pub fn repeat_writes(&self) {
+        self.state().repeats_writes = true;
+    }
+
+    /// Returns when the process dies.
+    pub async fn died(&self) {
+        self.dead.notified().await;
+    }
+
+    pub fn writes(&self) -> Vec<Sent> {
+        self.state().writes.clone()
+    }
+
+    pub fn seats(&self) -> Seats {
+        self.state().seats.clone()
+    }
+
+    /// Whose mailbox answered in this pass.
+    pub fn probed(&self) -> BTreeSet<UserId> {
+        self.state().probed.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn write(&self, request: HttpRequest, kind: Kind) -> Result<HttpResponse, TransportError> {
+        let user = user_of(&request);
+        let number = self.note_write(&request, user, kind);
+        let death = self.state().death.filter(|(at, _)| *at == number).map(|(_, death)| death);
+        if death == Some(Death::Before) {
+            self.die("before the request left").await;
+        }
+        let applied_before = self.applied();
+        let outcome = self.network.send(request.clone()).await;
+        let is_applied = self.applied() > applied_before;
+        let mut seen = seen(&outcome);
+        if death.is_some() {
+            seen = Seen::Nothing;
+        }
+        self.note_answer(seen, is_applied);
+        if death.is_some() {
+            self.die("before the answer was read").await;
+        }
+        let waiting = self.state().on_write.take_if(|(at, _)| *at == number);
+        if let Some((_, call)) = waiting {
+            call();
+        }
+        outcome
+    }
+
+    fn note_write(&self, request: &HttpRequest, user: Option<UserId>, kind: Kind) -> u32 {
+        let at = self.local.tenant.now();
+        let cover = user.and_then(|user| self.journal.open_intent(user, kind.label()));
+        let takes_seat = user.and_then(|user| self.seat_of(user, &kind));
+        let path = request.url.split("/v1.0").last().unwrap_or_default().to_owned();
+        self.trace.note(
+            at,
+            format!(
+                "    > {} {path} covered by {:?}",
+                request.method.as_str(),
+                cover.as_ref().map(|cover| cover.line)
+            ),
+        );
+        let mut state = self.state();
+        state.writes_in_pass += 1;
+        let open_listings = state
+            .listings
+            .iter()
+            .filter(|(_, is_complete)| !**is_complete)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let has_listings =
+            ["users", "deleted", "products"].iter().all(|name| state.listings.contains_key(*name));
+        let sent = Sent {
+            pass: state.pass,
+            at,
+            local: self.local.now(),
+            user,
+            kind,
+            path,
+            cover,
+            seen: Seen::Nothing,
+            is_applied: false,
+            takes_seat,
+            open_listings,
+            has_listings,
+        };
+        state.writes.push(sent);
+        state.writes_in_pass
+    }
+
+    fn seat_of(&self, user: UserId, kind: &Kind) -> Option<SkuId> {
+        let held = self.network.tenant().licences_of(user);
+        match kind {
+            Kind::Assign { add, .. } => add.first().map(|(sku, _)| *sku).filter(|sku| !held.contains(sku)),
+            Kind::AddMember(_) => Some(products::SPE_E3).filter(|sku| !held.contains(sku)),
+            Kind::Location | Kind::Restore | Kind::Other => None,
+        }
+    }
+
+    fn note_answer(&self, seen: Seen, is_applied: bool) {
+        self.trace.note(self.local.tenant.now(), format!("    < {seen:?}, applied: {is_applied}"));
+        if let Some(sent) = self.state().writes.last_mut() {
+            sent.seen = seen;
+            sent.is_applied = is_applied;
+        }
+    }
+
+    fn applied(&self) -> usize {
+        self.network.tenant().writes().iter().filter(|write| write.applied).count()
+    }
+
+    /// The process is gone: nothing comes back, ever.
+    async fn die(&self, when: &str) {
+        self.trace.note(self.local.tenant.now(), format!("    the process dies {when}"));
+        self.dead.notify_one();
+        std::future::pending::<()>().await;
+    }
+
+    fn note_read(&self, request: &HttpRequest, outcome: &Result<HttpResponse, TransportError>) {
+        let path = path_of(&request.url);
+        let body = match outcome {
+            Ok(response) if response.status == 200 => serde_json::from_slice::<Value>(&response.body).ok(),
+            Ok(_) | Err(_) => None,
+        };
+        if path.contains("/$batch") {
+            self.note_batch(request, body.as_ref());
+        } else if let Some(user) = path.strip_suffix("/mailboxSettings").and_then(last_id) {
+            if body.is_some() {
+                self.state().probed.insert(user);
+            }
+        } else if let Some(name) = listing(&path) {
+            let is_complete = body.as_ref().is_some_and(|body| {
+                body.get("value").is_some_and(Value::is_array) && body.get("@odata.nextLink").is_none()
+            });
+            if name == "products" && is_complete {
+                self.note_seats();
+            }
+            self.state().listings.insert(name, is_complete);
+        }
+    }
+
+    fn note_batch(&self, request: &HttpRequest, body: Option<&Value>) {
+        let Ok(asked) = serde_json::from_slice::<Value>(&request.body) else { return };
+        let text =
+            |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let items = asked["requests"].as_array().cloned().unwrap_or_default();
+        let answers = body.and_then(|body| body["responses"].as_array()).cloned().unwrap_or_default();
+        for item in items {
+            let is_good = answers.iter().any(|answer| {
+                text(answer, "id") == text(&item, "id") && answer["status"].as_u64() == Some(200)
+            });
+            let url = text(&item, "url");
+            if let Some(user) = path_of(&url).strip_suffix("/mailboxSettings").and_then(last_id)
+                && is_good
+            {
+                self.state().probed.insert(user);
+            }
+        }
+    }
+
+    fn note_seats(&self) {
+        let tenant = self.network.tenant();
+        let bought = [products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD];
+        let free = bought.iter().filter_map(|sku| {
+            let seats = tenant.seats(*sku)?;
+            Some((*sku, i64::from(seats.seats) - i64::from(seats.consumed)))
+        });
+        let free = free.collect();
+        let mut state = self.state();
+        let joined: BTreeSet<UserId> = state
+            .writes
+            .iter()
+            .filter(|sent| sent.is_applied && matches!(sent.kind, Kind::AddMember(_)))
+            .filter_map(|sent| sent.user)
+            .collect();
+        let joining = joined.iter().filter(|user| tenant.licences_of(**user).is_empty()).count();
+        state.seats = Seats { free, joining: i64::try_from(joining).unwrap_or(0) };
+    }
+}
+
+#[async_trait]
+impl Transport for Wire {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        match kind_of(&request) {
+            Some(kind) => {
+                let again = self.state().repeats_writes.then(|| (request.clone(), kind.clone()));
+                let outcome = self.write(request, kind).await;
+                match again {
+                    Some((request, kind)) if outcome.is_ok() => self.write(request, kind).await,
+                    Some(_) | None => outcome,
+                }
+            }
+            None => {
+                let outcome = self.network.send(request.clone()).await;
+                self.note_read(&request, &outcome);
+                outcome
+            }
+        }
+    }
+}
+
+fn path_of(url: &str) -> String {
+    let path = url.split('?').next().unwrap_or_default();
+    path.split("/v1.0").last().unwrap_or_default().to_owned()
+}
+
+fn last_id(path: &str) -> Option<UserId> {
+    path.rsplit('/').next()?.parse().ok()
+}
+
+/// The name of a listing that planning depends on.
+fn listing(path: &str) -> Option<String> {
+    match path {
+        "/users" => Some("users".to_owned()),
+        "/directory/deletedItems/microsoft.graph.user" => Some("deleted".to_owned()),
+        "/subscribedSkus" => Some("products".to_owned()),
+        other if other.starts_with("/groups/") => Some(other.to_owned()),
+        _ => None,
+    }
+}
+
+/// What a state-changing request asks for; `None` for a read or a sign-in.
+fn kind_of(request: &HttpRequest) -> Option<Kind> {
+    if request.method == Method::Get || !request.url.contains("/v1.0/") {
+        return None;
+    }
+    let path = path_of(&request.url);
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    if path == "/$batch" {
+        let items = body["requests"].as_array().cloned().unwrap_or_default();
+        let reads_only = items.iter().all(|item| item["method"].as_str() == Some("GET"));
+        return (!reads_only).then_some(Kind::Other);
+    }
+    Some(match request.method {
+        Method::Post if path.ends_with("/assignLicense") && path.starts_with("/users/") => assignment(&body),
+        Method::Post if path.ends_with("/restore") && path.starts_with("/directory/deletedItems/") => {
+            Kind::Restore
+        }
+        Method::Post if path.ends_with("/members/$ref") => {
+            path.split('/').nth(2).and_then(|id| id.parse().ok()).map_or(Kind::Other, Kind::AddMember)
+        }
+        Method::Patch if body.as_object().is_some_and(|body| body.keys().eq(["usageLocation"])) => {
+            Kind::Location
+        }
+        Method::Get | Method::Post | Method::Patch | Method::Delete => Kind::Other,
+    })
+}
+
+fn assignment(body: &Value) -> Kind {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let added = list(&body["addLicenses"]);
+    let add = added.iter().filter_map(|entry| {
+        let off = list(&entry["disabledPlans"]);
+        let off = off.iter().filter_map(|plan| plan.as_str()?.parse().ok()).collect();
+        Some((entry["skuId"].as_str()?.parse().ok()?, off))
+    });
+    Kind::Assign { add: add.collect(), removes: list(&body["removeLicenses"]).len() }
+}
+
+/// The user that a write is about.
+fn user_of(request: &HttpRequest) -> Option<UserId> {
+    let path = path_of(&request.url);
+    if path.ends_with("/members/$ref") {
+        let body: Value = serde_json::from_slice(&request.body).ok()?;
+        return last_id(body["@odata.id"].as_str()?);
+    }
+    path.split('/').find_map(|part| part.parse().ok())
+}
+
+fn seen(outcome: &Result<HttpResponse, TransportError>) -> Seen {
+    match outcome {
+        Ok(response) if (200..300).contains(&response.status) => {
+            let is_whole =
+                response.body.is_empty() || serde_json::from_slice::<Value>(&response.body).is_ok();
+            if is_whole { Seen::Accepted } else { Seen::Unclear }
+        }
+        Ok(response) if (400..500).contains(&response.status) && response.status != 408 => {
+            Seen::Refused(response.status)
+        }
+        Err(TransportError::Connect(_)) => Seen::Refused(0),
+        Ok(_) | Err(_) => Seen::Unclear,
+    }
+}
+
+/// Reads the durable journal as somebody would who finds the disk: lines of JSON, nothing of the product's own reader.
+#[derive(Clone)]
+pub struct Eye {
+    log: MemoryLog,
+    seen: Arc<Mutex<(usize, Vec<Value>)>>,
+}
+
+impl Eye {
+    fn new(log: MemoryLog) -> Self {
+        Self { log, seen: Arc::default() }
+    }
+
+    /// Every durable line so far.
+    pub fn lines(&self) -> Vec<Value> {
+        self.read(|lines| lines.to_vec())
+    }
+
+    pub fn len(&self) -> usize {
+        self.read(<[Value]>::len)
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.log.bytes();
+        let durable = &bytes[..bytes.len() - self.log.unsynced()];
+        let (offset, lines) = &mut *seen;
+        // What was synced stays; a torn end may be cut off by a restart, and is read when it is a line.
+        let fresh = durable.get(*offset..).unwrap_or_default();
+        for line in fresh.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            *offset += line.len();
+            if let Ok(line) = serde_json::from_slice(line) {
+                lines.push(line);
+            }
+        }
+        look(lines)
+    }
+
+    /// The newest intent for this user and action that no outcome has closed.
+    fn open_intent(&self, user: UserId, label: &str) -> Option<Cover> {
+        let user = user.to_string();
+        self.read(|lines| {
+            let found = lines.iter().enumerate().rev().find(|(_, line)| {
+                let entry = &line["entry"];
+                entry["event"] == "intent"
+                    && entry["user"] == user.as_str()
+                    && entry["action"]["action"] == label
+            });
+            let (number, line) = found?;
+            let step_id = line["entry"]["step_id"].as_str()?.to_owned();
+            let is_closed = lines[number..].iter().any(|line| {
+                line["entry"]["event"] == "outcome" && line["entry"]["step_id"] == step_id.as_str()
+            });
+            (!is_closed).then_some(Cover { line: number, step_id })
+        })
+    }
+}
