@@ -121,6 +121,7 @@ pub struct Reconciler {
     shared: Shared,
     passes: u64,
     recent: Vec<RecentEvent>,
+    steps_at_once: usize,
 }
 
 /// Events that the status document shows.
@@ -141,7 +142,13 @@ impl Reconciler {
         bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
         let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
         parts.journal.append(&started, parts.clock.now())?;
-        Ok(Self { parts, shared, passes: 0, recent: Vec::new() })
+        Ok(Self { parts, shared, passes: 0, recent: Vec::new(), steps_at_once: act::AT_ONCE })
+    }
+
+    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a replay
+    /// would differ.
+    pub fn one_step_at_a_time(&mut self) {
+        self.steps_at_once = 1;
     }
 
     pub fn shared(&self) -> Shared {
@@ -367,6 +374,7 @@ impl Reconciler {
             journal: &self.parts.journal,
             clock: &*self.parts.clock,
             stopped: &stopped,
+            at_once: self.steps_at_once,
         };
         act::act(plan, &hands).await
     }

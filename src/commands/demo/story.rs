@@ -163,7 +163,8 @@ impl Chronicle {
 
     fn follow(&mut self, row: &RiskRow) {
         // What ended badly stays ended, whatever it is called from then on.
-        let is_over = |story: &Story| story.is_back() && story.ending.is_some_and(|ending| row.since > ending.at);
+        let is_over =
+            |story: &Story| story.is_back() && story.ending.is_some_and(|ending| row.since > ending.at);
         match self.open.get(&row.user).map(|index| &mut self.stories[*index]) {
             Some(story) if !is_over(story) => story.deadline = row.deadline.or(story.deadline),
             Some(_) | None => {
