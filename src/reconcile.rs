@@ -126,6 +126,7 @@ pub struct Reconciler {
     recent: Vec<RecentEvent>,
     /// Digest of the policy that the journal of this process named last.
     journalled_policy: Option<String>,
+    steps_at_once: usize,
 }
 
 /// Events that the status document shows.
@@ -146,7 +147,20 @@ impl Reconciler {
         bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
         let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
         parts.journal.append(&started, parts.clock.now())?;
-        Ok(Self { parts, shared, passes: 0, recent: Vec::new(), journalled_policy: None })
+        Ok(Self {
+            parts,
+            shared,
+            passes: 0,
+            recent: Vec::new(),
+            journalled_policy: None,
+            steps_at_once: act::AT_ONCE,
+        })
+    }
+
+    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a replay
+    /// would differ.
+    pub fn one_step_at_a_time(&mut self) {
+        self.steps_at_once = 1;
     }
 
     pub fn shared(&self) -> Shared {
@@ -373,6 +387,7 @@ impl Reconciler {
             journal: &self.parts.journal,
             clock: &*self.parts.clock,
             stopped: &stopped,
+            at_once: self.steps_at_once,
         };
         act::act(plan, &hands).await
     }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailkeeper::diff::{Conflicts, Finding, diff};
+use mailkeeper::diff::{Finding, diff};
 use mailkeeper::model::{
-    Action, Answer, AssignedPlan, Attempt, CapabilityStatus, Catalog, Drift, DriftKind, KnownUser,
+    Action, Answer, AssignedPlan, Attempt, CapabilityStatus, Catalog, Conflicts, Drift, DriftKind, KnownUser,
     LedgerEntry, License, LicenseAssignment, MAILBOX_PLANS, MailboxKind, MailboxMemory, ObservationKind,
     OutcomeKind, Pending, Plan, PlanId, ProvisioningError, Reason, Sighting, Sku, SkuId, SkuPlan, Timestamp,
     Units, User, UserId, UserType,
