@@ -4,7 +4,7 @@
 mod deadline;
 mod remedy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
