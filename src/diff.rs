@@ -184,7 +184,7 @@ fn cause(known: &KnownUser, entitlement: &Entitlement, kind: DriftKind) -> Cause
                 Cause::GroupLicenseRemoved
             }
             Some(_) => Cause::LicenseRemoved,
-            None if known.had_mailbox() => Cause::LicenseRemoved,
+            None if known.user.had_mailbox_plan() => Cause::LicenseRemoved,
             None => Cause::NeverLicensed,
         },
     }

@@ -21,7 +21,7 @@ fn drift_of(finding: &Finding) -> Option<&Drift> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn only_users_that_a_keep_rule_names_drift(world in world()) {

@@ -79,7 +79,7 @@ fn users(steps: &[Step]) -> BTreeSet<UserId> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn every_plan_passes_the_separate_checker(setting in settings()) {

@@ -1,6 +1,6 @@
 //! Random small tenants for property tests: a policy, products, and users as the fold leaves them after a few looks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use crate::diff::{Conflicts, Finding, diff};
 use crate::model::{
     Action, AssignedPlan, Attempt, CapabilityStatus, Catalog, Drift, GroupId, KnownUser, LedgerEntry,
-    License, MAILBOX_PLANS, MailboxKind, ObservationKind, OutcomeKind, Pending, PlanId, Presence,
-    ProvisioningError, Sighting, Sku, SkuId, SkuPlan, Span, Timestamp, Units, User, UserId, UserType,
+    License, MAILBOX_PLANS, MailboxKind, ObservationKind, OutcomeKind, Pending, PlanId, ProvisioningError,
+    Sighting, Sku, SkuId, SkuPlan, Span, Timestamp, Units, User, UserId, UserType,
 };
 use crate::observe::fold::{Context, Memberships, fold};
 use crate::policy::Policy;
@@ -112,11 +112,11 @@ fn ago(hours: i64) -> Timestamp {
     NOW - Span::from_hours(hours)
 }
 
-/// A tenant with up to twelve users.
+/// A tenant with a dozen users.
 pub fn world() -> impl Strategy<Value = World> {
-    let users = vec((looks(), traits()), 1..12);
+    let users = vec((looks(), traits()), 3..14);
     let numbers = (0_u32..12, 1_u64..200, 0_u32..2, vec(any::<(u8, u8)>(), 0..2));
-    (policy(), catalog(), users, vec(history(), 12), numbers).prop_map(
+    (policy(), catalog(), users, vec(history(), 14), numbers).prop_map(
         |(policy, catalog, users, histories, (sent_last_day, kept, in_flight, pairs))| {
             let users = users.into_iter().enumerate().filter_map(|(number, (looks, traits))| {
                 let id = UserId::from_u128(number as u128 + 1);
@@ -124,7 +124,7 @@ pub fn world() -> impl Strategy<Value = World> {
             });
             let mut conflicts = Conflicts::default();
             for (one, other) in pairs {
-                let id = |number: u8| UserId::from_u128(u128::from(number % 12) + 1);
+                let id = |number: u8| UserId::from_u128(u128::from(number % 14) + 1);
                 conflicts.same_address.insert(id(one), id(other));
             }
             World {
@@ -145,7 +145,7 @@ pub fn world() -> impl Strategy<Value = World> {
 /// names the department "other".
 pub fn policy() -> impl Strategy<Value = Policy> {
     let response = || prop_oneof![4 => Just("act"), 1 => Just("ask"), 1 => Just("report")];
-    let limits = (1_u32..8, 8_u32..20, 1_u32..50, 0_u32..8, 0_u32..3);
+    let limits = (1_u32..8, 8_u32..20, 1_u32..50, 0_u32..20, 0_u32..3);
     let retention = (prop_oneof![Just(30), Just(60)], 0_u32..10);
     let staff = (response(), response(), 0_u32..48, any::<bool>(), any::<bool>(), any::<bool>());
     (retention, staff, limits, any::<bool>(), response()).prop_map(
@@ -207,7 +207,7 @@ pub fn traits() -> impl Strategy<Value = Traits> {
     let department =
         prop_oneof![6 => Just("staff"), 3 => Just("board"), 1 => Just("operations"), 1 => Just("other")];
     let kind = prop_oneof![6 => Just(None), 6 => Just(Some(MailboxKind::User)), 2 => Just(Some(MailboxKind::Shared))];
-    let enabled = prop_oneof![8 => Just(Some(true)), 1 => Just(Some(false)), 1 => Just(None)];
+    let enabled = prop_oneof![18 => Just(Some(true)), 1 => Just(Some(false)), 1 => Just(None::<bool>)];
     (
         department,
         kind,
@@ -228,23 +228,27 @@ pub fn traits() -> impl Strategy<Value = Traits> {
 
 /// Hours before now, oldest first, and what was seen.
 pub fn looks() -> impl Strategy<Value = Vec<(i64, Shows)>> {
-    vec((0_i64..1500, shows()), 1..5).prop_map(|mut looks| {
+    vec((hours(), shows()), 2..5).prop_map(|mut looks| {
         looks.sort_by_key(|(hours, _)| -hours);
         looks
     })
 }
 
+/// Mostly within the thirty days.
+fn hours() -> impl Strategy<Value = i64> {
+    prop_oneof![4 => 0_i64..600, 1 => 600_i64..1500]
+}
+
 pub fn shows() -> impl Strategy<Value = Shows> {
     let sku = || prop_oneof![3 => Just(E3), 2 => Just(E5), 1 => Just(UNLISTED)];
-    let hours = || 0_i64..1500;
     prop_oneof![
-        5 => sku().prop_map(Shows::Licensed),
+        7 => sku().prop_map(Shows::Licensed),
         1 => sku().prop_map(Shows::PlanOff),
         1 => sku().prop_map(Shows::Lapsed),
-        4 => prop::option::of(hours()).prop_map(Shows::Without),
+        9 => prop::option::of(hours()).prop_map(Shows::Without),
         1 => Just(Shows::Held),
         1 => Just(Shows::Unsaid),
-        3 => (hours(), any::<Option<bool>>()).prop_map(|(hours_ago, licenses)| Shows::Deleted { hours_ago, licenses }),
+        5 => (hours(), any::<Option<bool>>()).prop_map(|(hours_ago, licenses)| Shows::Deleted { hours_ago, licenses }),
         1 => Just(Shows::Absent),
     ]
 }
@@ -253,12 +257,12 @@ pub fn history() -> impl Strategy<Value = History> {
     let outcome =
         prop_oneof![Just(OutcomeKind::Accepted), Just(OutcomeKind::Deferred), Just(OutcomeKind::Refused)];
     (
-        0_u32..5,
-        0_i64..100,
+        prop_oneof![1 => 0_u32..2, 5 => 2_u32..9],
+        0_i64..200,
         vec((0_i64..60, outcome), 0..3),
-        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.05),
         prop::option::weighted(0.3, -5_i64..5),
-        vec(0_i64..500, 0..3),
+        vec(0_i64..800, 0..3),
     )
         .prop_map(|(sightings, first_seen, attempts, is_pending, next_attempt, repaired)| History {
             sightings,

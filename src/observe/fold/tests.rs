@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::diff::tests::world::{
-    E3, E5, ENTERPRISE, GROUP, NOW, Shows, TEAMS, context, healed, looks, memberships, shows, sighting,
-    traits, world,
+    E3, E5, ENTERPRISE, GROUP, NOW, TEAMS, context, healed, looks, memberships, shows, sighting, traits,
+    world,
 };
 use crate::model::{AssignedPlan, CapabilityStatus, ProbeAnswer, ProvisioningError, Sku, SkuPlan, Units};
 
@@ -219,7 +219,7 @@ fn plans_that_were_switched_off_with_the_mailbox_are_remembered() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn the_same_observation_twice_changes_nothing(
