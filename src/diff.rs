@@ -48,7 +48,8 @@ pub fn diff(
         return left_alone(Reason::Undetermined, Some("the licences of the account".to_owned()));
     }
     let had_mailbox = known.had_mailbox() || known.user.had_mailbox_plan();
-    if !had_mailbox && !(rule.adopt && kind == DriftKind::Unlicensed) {
+    let is_adopted = rule.adopt && kind == DriftKind::Unlicensed;
+    if !had_mailbox && !is_adopted {
         return left_alone(Reason::NeverHadMailbox, None);
     }
     let case = Case { policy, rule, known, entitlement: &entitlement, kind, now };

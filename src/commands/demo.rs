@@ -41,9 +41,9 @@ use story::Chronicle;
 use summary::Summary;
 use world::World;
 
-/// Company time between two passes on show. The daemon's usual ten minutes would be six thousand passes a month; two hours are
-/// still a fraction of the shortest settle time and of every deadline.
-const TICK: Span = Span::from_hours(2);
+/// Company time between two passes on show. The daemon's usual ten minutes would be six thousand passes a month; three hours make
+/// a few hundred, five a second at the usual speed, and are still little beside every deadline.
+const TICK: Span = Span::from_hours(3);
 
 /// How the month is played.
 #[derive(Debug, Clone, Copy)]

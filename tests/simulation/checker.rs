@@ -179,15 +179,8 @@ impl Checker {
     /// SAFE-2.
     fn within_limits(&self, pass: &Pass<'_>, writes: &[Sent], ground: &Ground<'_>) -> Check {
         let limits = &ground.shape.limits;
-        let intents = |from: Timestamp, to: Timestamp, with_approved: bool| {
-            let within = writes.iter().filter(|sent| {
-                let is_approved = sent.user.is_some_and(|user| self.approved.contains(&user));
-                sent.local > from && sent.local <= to && (with_approved || !is_approved)
-            });
-            within
-                .filter_map(|sent| sent.cover.as_ref().map(|cover| cover.line))
-                .collect::<BTreeSet<_>>()
-                .len()
+        let within = |from: Timestamp, to: Timestamp| {
+            writes.iter().filter(move |sent| sent.local > from && sent.local <= to)
         };
         let in_pass: BTreeSet<_> = writes
             .iter()
@@ -201,13 +194,16 @@ impl Checker {
         let most = share.max(limits.floor);
         for sent in writes.iter().filter(|sent| sent.pass == pass.number) {
             let day = sent.local - Span::from_days(1);
-            let all = intents(day, sent.local, true);
-            demand("SAFE-2", all <= limits.per_day, || {
-                format!("{all} steps in a day, the limit is {}", limits.per_day)
+            let steps: BTreeSet<_> = within(day, sent.local)
+                .filter_map(|sent| sent.cover.as_ref().map(|cover| cover.line))
+                .collect();
+            demand("SAFE-2", steps.len() <= limits.per_day, || {
+                format!("{} steps in a day, the limit is {}", steps.len(), limits.per_day)
             })?;
-            let unasked = intents(day, sent.local, false);
+            let users: BTreeSet<_> = within(day, sent.local).filter_map(|sent| sent.user).collect();
+            let unasked = users.difference(&self.approved).count();
             demand("SAFE-2", unasked <= most, || {
-                format!("{unasked} steps in a day that nobody approved, floor and share allow {most}")
+                format!("{unasked} mailboxes in a day that nobody approved, floor and share allow {most}")
             })?;
         }
         Ok(())

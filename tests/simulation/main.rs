@@ -14,6 +14,8 @@ mod trace;
 mod wire;
 mod world;
 
+use std::collections::BTreeMap;
+
 use mailkeeper::invariant::{InvariantId, violations};
 
 use run::{Summary, run};
@@ -43,6 +45,13 @@ fn live(seeds: impl Iterator<Item = u64>) {
         "{} lives, {passes} passes, {believed} believed, {crashes} crashes, {writes} writes, {saved} mailboxes had to be saved",
         lives.len()
     );
+    let mut met: BTreeMap<&str, u32> = BTreeMap::new();
+    for (what, count) in lives.iter().flat_map(|life| &life.met) {
+        *met.entry(what).or_default() += count;
+    }
+    for (what, count) in &met {
+        println!("{count:7} {what}");
+    }
     let counted: Vec<&str> =
         InvariantId::ALL.iter().filter(|id| violations(**id) > 0).map(|id| id.label()).collect();
     assert!(counted.is_empty(), "the product counted broken promises: {counted:?}");

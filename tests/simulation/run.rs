@@ -1,7 +1,7 @@
 //! One seed from beginning to end: a phase of faults, in which nothing wrong may happen, and a phase of healing, after which
 //! everything that can be repaired is repaired.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -38,6 +38,8 @@ pub struct Summary {
     pub crashes: u32,
     pub writes: usize,
     pub demanded: usize,
+    /// What was met on the way, and how often.
+    pub met: BTreeMap<String, u32>,
 }
 
 /// A run that broke a promise.
@@ -113,6 +115,7 @@ struct Run {
     is_slow: bool,
     steps: u32,
     repaired: Vec<UserId>,
+    met: BTreeMap<String, u32>,
     hold_during: Option<u32>,
     passes: u32,
     believed: u32,
@@ -180,6 +183,7 @@ impl Run {
             is_slow: world.is_slow,
             steps: world.steps,
             repaired: Vec::new(),
+            met: BTreeMap::new(),
             hold_during: None,
             passes: 0,
             believed: 0,
@@ -216,7 +220,27 @@ impl Run {
             crashes: self.crashes,
             writes: self.wire.writes().len(),
             demanded: demanded.len(),
+            met: self.met(),
         })
+    }
+
+    /// What this life tried: kinds of writes and answers, entries of the journal, reasons of waiting.
+    fn met(&self) -> BTreeMap<String, u32> {
+        let mut met = self.met.clone();
+        let mut count = |what: String| *met.entry(what).or_default() += 1;
+        for sent in self.wire.writes() {
+            count(format!("write {}", sent.kind.label()));
+            count(format!("answer {:?}", sent.seen));
+        }
+        for line in self.wire.journal.lines() {
+            let entry = &line["entry"];
+            let verdict = entry["verdict"].as_str().map(|verdict| format!(" {verdict}")).unwrap_or_default();
+            count(format!("journal {}{verdict}", entry["event"].as_str().unwrap_or_default()));
+        }
+        for lost in self.wire.network.tenant().lost_mailboxes() {
+            count(format!("lost {:?}", lost.cause));
+        }
+        met
     }
 
     fn enter(&self, phase: &'static str) {
@@ -389,6 +413,7 @@ impl Run {
         let at_risk = self.people.at_risk();
         self.note(format!("pass {} {purpose:?}", self.passes));
         let report = self.poll_pass(purpose, poll).await;
+        self.wire.settle();
         self.take_over_the_hold(&held);
         self.sample();
         let view = report.as_ref().map(|report| Arc::clone(&report.view));
@@ -437,8 +462,11 @@ impl Run {
         }
     }
 
-    fn note_pass(&self, report: Option<&PassReport>) {
+    fn note_pass(&mut self, report: Option<&PassReport>) {
         let Some(report) = report else { return };
+        for waiting in &report.plan().waiting {
+            *self.met.entry(format!("waiting {}", waiting.reason)).or_default() += 1;
+        }
         let outcome = report.view.last_pass.as_ref().map_or("none", |pass| pass.outcome.label());
         let problems: Vec<&str> = report
             .view

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use mailkeeper::clock::Clock;
 use mailkeeper::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
-use mailkeeper::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
+use mailkeeper::model::{GroupId, PlanId, SkuId, Span, Timestamp, UserId};
 use mailkeeper::sim::network::SimTransport;
 use mailkeeper::sim::scenario::products;
 use mailkeeper::store::journal::MemoryLog;
@@ -33,7 +33,7 @@ pub enum Kind {
 
 impl Kind {
     /// The name of the same action in the journal.
-    fn label(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Assign { .. } => "assign_license",
             Self::AddMember(_) => "add_to_group",
@@ -106,6 +106,8 @@ struct State {
     pass: u32,
     writes: Vec<Sent>,
     writes_in_pass: u32,
+    /// Writes that the tenant had recorded when the last pass was settled.
+    settled: usize,
     listings: BTreeMap<String, bool>,
     seats: Seats,
     probed: BTreeSet<UserId>,
@@ -113,6 +115,9 @@ struct State {
     repeats_writes: bool,
     on_write: Option<(u32, Box<dyn FnOnce() + Send>)>,
 }
+
+/// How long the licensing worker of the simulated tenant takes at most.
+const WORKER_DELAY: Span = Span::from_minutes(21);
 
 /// The transport that the product is given. Clones share everything.
 #[derive(Clone)]
@@ -183,19 +188,15 @@ impl Wire {
 
     async fn write(&self, request: HttpRequest, kind: Kind) -> Result<HttpResponse, TransportError> {
         let user = user_of(&request);
-        let number = self.note_write(&request, user, kind);
+        let (index, number) = self.note_write(&request, user, kind);
         let death = self.state().death.filter(|(at, _)| *at == number).map(|(_, death)| death);
         if death == Some(Death::Before) {
             self.die("before the request left").await;
         }
-        let applied_before = self.applied();
         let outcome = self.network.send(request.clone()).await;
-        let is_applied = self.applied() > applied_before;
-        let mut seen = seen(&outcome);
-        if death.is_some() {
-            seen = Seen::Nothing;
+        if death.is_none() {
+            self.note_answer(index, seen(&outcome));
         }
-        self.note_answer(seen, is_applied);
         if death.is_some() {
             self.die("before the answer was read").await;
         }
@@ -206,7 +207,7 @@ impl Wire {
         outcome
     }
 
-    fn note_write(&self, request: &HttpRequest, user: Option<UserId>, kind: Kind) -> u32 {
+    fn note_write(&self, request: &HttpRequest, user: Option<UserId>, kind: Kind) -> (usize, u32) {
         let at = self.local.tenant.now();
         let cover = user.and_then(|user| self.journal.open_intent(user, kind.label()));
         let takes_seat = user.and_then(|user| self.seat_of(user, &kind));
@@ -244,7 +245,7 @@ impl Wire {
             has_listings,
         };
         state.writes.push(sent);
-        state.writes_in_pass
+        (state.writes.len() - 1, state.writes_in_pass)
     }
 
     fn seat_of(&self, user: UserId, kind: &Kind) -> Option<SkuId> {
@@ -256,16 +257,27 @@ impl Wire {
         }
     }
 
-    fn note_answer(&self, seen: Seen, is_applied: bool) {
-        self.trace.note(self.local.tenant.now(), format!("    < {seen:?}, applied: {is_applied}"));
-        if let Some(sent) = self.state().writes.last_mut() {
+    fn note_answer(&self, index: usize, seen: Seen) {
+        let mut state = self.state();
+        if let Some(sent) = state.writes.get_mut(index) {
             sent.seen = seen;
-            sent.is_applied = is_applied;
+            self.trace.note(self.local.tenant.now(), format!("    < {} {seen:?}", sent.path));
         }
     }
 
-    fn applied(&self) -> usize {
-        self.network.tenant().writes().iter().filter(|write| write.applied).count()
+    /// After a pass, also one that died: which of its writes changed the tenant, by the tenant's own record.
+    pub fn settle(&self) {
+        let tenant = self.network.tenant();
+        let mut state = self.state();
+        let received = tenant.writes();
+        for record in &received[state.settled.min(received.len())..] {
+            let is_of = |sent: &&mut Sent| sent.user == record.user && sent.at <= record.at;
+            // One user's requests follow each other, so the newest one before the record is the one.
+            if let Some(sent) = state.writes.iter_mut().rev().find(is_of) {
+                sent.is_applied |= record.applied;
+            }
+        }
+        state.settled = received.len();
     }
 
     /// The process is gone: nothing comes back, ever.
@@ -318,6 +330,7 @@ impl Wire {
     }
 
     fn note_seats(&self) {
+        let now = self.local.tenant.now();
         let tenant = self.network.tenant();
         let bought = [products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD];
         let free = bought.iter().filter_map(|sku| {
@@ -326,13 +339,16 @@ impl Wire {
         });
         let free = free.collect();
         let mut state = self.state();
-        let joined: BTreeSet<UserId> = state
-            .writes
-            .iter()
-            .filter(|sent| sent.is_applied && matches!(sent.kind, Kind::AddMember(_)))
-            .filter_map(|sent| sent.user)
-            .collect();
-        let joining = joined.iter().filter(|user| tenant.licences_of(**user).is_empty()).count();
+        let is_joining = |sent: &&Sent| {
+            let Kind::AddMember(group) = sent.kind else { return false };
+            let Some(user) = sent.user else { return false };
+            sent.at + WORKER_DELAY > now
+                && tenant.is_member(group, user)
+                && tenant.licences_of(user).is_empty()
+        };
+        let joining: BTreeSet<UserId> =
+            state.writes.iter().filter(is_joining).filter_map(|sent| sent.user).collect();
+        let joining = joining.len();
         state.seats = Seats { free, joining: i64::try_from(joining).unwrap_or(0) };
     }
 }
