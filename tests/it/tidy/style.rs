@@ -18,6 +18,10 @@ const LONGEST_COMMENT: usize = 120;
 /// Where time may be read.
 const READS_TIME: &[(&str, &str)] = &[
     ("src/clock.rs", "the machine's clock"),
+    (
+        "src/commands/demo.rs",
+        "a film is played at a speed of the watcher's time; the company's time is virtual",
+    ),
     ("src/sim/clock.rs", "virtual time rests on the runtime's own clock, which tests pause"),
 ];
 
