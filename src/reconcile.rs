@@ -157,8 +157,8 @@ impl Reconciler {
         })
     }
 
-    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a replay
-    /// would differ.
+    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a
+    /// replay would differ.
     pub fn one_step_at_a_time(&mut self) {
         self.steps_at_once = 1;
     }
@@ -439,8 +439,8 @@ impl Reconciler {
     }
 }
 
-/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not seen
-/// before this observation began. A membership counts for the product that its rule names.
+/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not
+/// seen before this observation began. A membership counts for the product that its rule names.
 fn seats_in_flight(
     ledger: &BTreeMap<UserId, LedgerEntry>,
     policy: &crate::policy::Policy,

@@ -1,5 +1,5 @@
-//! Who may import whom. The direction of the loop and the purity of its middle are worth more than any single import, so
-//! each one is listed; so is who may name the libraries behind the seams.
+//! Who may import whom. The direction of the loop and the purity of its middle are worth more than any single import,
+//! so each one is listed; so is who may name the libraries behind the seams.
 
 use super::report;
 use super::source::{Source, sources};
