@@ -439,8 +439,7 @@ impl Reconciler {
     }
 }
 
-/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not
-/// seen before this observation began. A membership counts for the product that its rule names.
+/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not seen. A membership counts for the product that its rule names.
 fn seats_in_flight(
     ledger: &BTreeMap<UserId, LedgerEntry>,
     policy: &crate::policy::Policy,
@@ -448,7 +447,8 @@ fn seats_in_flight(
 ) -> BTreeMap<SkuId, u32> {
     let mut seats = BTreeMap::new();
     for entry in ledger.values() {
-        if entry.resolved.is_some_and(|resolved| resolved < observed.observation.started) {
+        // Once the licence was observed, the products' own count, which is read later, has it.
+        if entry.resolved.is_some() {
             continue;
         }
         let sku = match entry.pending.as_ref().map(|pending| &pending.action) {
