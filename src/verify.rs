@@ -15,8 +15,8 @@ use crate::model::{
 pub enum Progress {
     /// Not observable yet; stale reads are expected for a while.
     Waiting,
-    /// The directory shows the effect, and there is nothing more to prove for this request: the drift goes on as what it
-    /// is now (a restored user without a licence, a user who now has a usage location).
+    /// The directory shows the effect, and there is nothing more to prove for this request: the drift goes on as what
+    /// it is now (a restored user without a licence, a user who now has a usage location).
     StepDone,
     /// The request had no effect although there was time for it.
     NoEffect,

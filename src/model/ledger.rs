@@ -55,8 +55,8 @@ impl LedgerEntry {
     }
 
     /// A complete observation shows this drift. A drift that had gone is a new story; one that becomes of another kind
-    /// must be confirmed anew, but it is the same mailbox, warned of and counted already. What follows a restore of ours is
-    /// no news at all and keeps its age.
+    /// must be confirmed anew, but it is the same mailbox, warned of and counted already. What follows a restore of
+    /// ours is no news at all and keeps its age.
     pub fn saw(&mut self, drift: DriftKind, now: Timestamp) {
         let is_new_story = self.resolved.is_some();
         if is_new_story {
