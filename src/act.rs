@@ -33,6 +33,8 @@ pub struct Hands<'a> {
     pub clock: &'a dyn Clock,
     /// Asked before each request: `Some` stops everything that has not been sent yet.
     pub stopped: &'a (dyn Fn() -> Option<Reason> + Send + Sync),
+    /// Steps under way at a time, 1 to [`AT_ONCE`].
+    pub at_once: usize,
 }
 
 /// One step and what came of it.
@@ -43,19 +45,19 @@ pub struct Done {
     pub at: Timestamp,
 }
 
-/// Requests under way at a time. Microsoft allows 20 writes a second for each application and tenant; a request takes some
-/// tenths of a second, so that eight together reach the quota, and a hold still stops nearly everything.
-const AT_ONCE: usize = 8;
+/// Requests under way at a time. Microsoft allows 20 writes a second for each application and tenant; a request takes
+/// some tenths of a second, so that eight together reach the quota, and a hold still stops nearly everything.
+pub const AT_ONCE: usize = 8;
 
-/// Sends the steps of a checked plan: begun in their order, a few under way at a time. Never fails: what could not be sent
-/// is an outcome.
+/// Sends the steps of a checked plan: begun in their order, a few under way at a time. Never fails: what could not be
+/// sent is an outcome.
 pub async fn act(plan: &Plan, hands: &Hands<'_>) -> Vec<Done> {
     let broken = OnceLock::new();
     let mut sending = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
         sending.push(take_step(step, plan, hands, &broken));
     }
-    stream::iter(sending).buffered(AT_ONCE).collect().await
+    stream::iter(sending).buffered(hands.at_once).collect().await
 }
 
 /// One step, unless acting was stopped or broke before its turn.

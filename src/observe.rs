@@ -1,9 +1,11 @@
-//! Graph to state: what is there. Decides whether an observation is complete and believable, never what follows from it.
+//! Graph to state: what is there. Decides whether an observation is complete and believable, never what follows
+//! from it.
 //!
-//! A delta costs what changed; a full listing costs what exists and is made when there is no delta to go on from, when
-//! something is in doubt, and when it is asked for. Users stream from the pages into a stage in the store, then are folded
-//! into what is known of each. In memory are the changes of one delta, the deleted users as a few numbers each, and while
-//! groups are listed their members (16 bytes a member): nothing grows with the number of users.
+//! A delta costs what changed; a full listing costs what exists and is made when there is no delta to go on from,
+//! when something is in doubt, and when it is asked for. Users stream from the pages into a stage in the store,
+//! then are folded into what is known of each. In memory are the changes of one delta, the deleted users as a few
+//! numbers each, and while groups are listed their members (16 bytes a member): nothing grows with the number of
+//! users.
 
 pub mod fold;
 
@@ -32,12 +34,12 @@ use crate::store::{self, TenantStore};
 
 pub use mailboxes::mailboxes;
 
-/// Life of a delta token (Graph: delta-query-overview). After as long without a full listing one is made, whatever the
-/// schedule says: a machine that sleeps at night never reaches a schedule at night.
+/// Life of a delta token (Graph: delta-query-overview). After as long without a full listing one is made, whatever
+/// the schedule says: a machine that sleeps at night never reaches a schedule at night.
 const FULL_AT_THE_LATEST: Span = Span::from_days(7);
 
-/// A change may reach the delta late (Graph: "varying delays"), so an unchanged user is only known to have been so some time
-/// before the delta. Minutes were seen; an hour makes deadlines earlier by that much, never later.
+/// A change may reach the delta late (Graph: "varying delays"), so an unchanged user is only known to have been so
+/// some time before the delta. Minutes were seen; an hour makes deadlines earlier by that much, never later.
 const DELTA_LAG: Span = Span::from_hours(1);
 
 /// What one observation is to cover.
@@ -198,8 +200,8 @@ impl Watch<'_> {
     }
 }
 
-/// True for problems that leave open what the delta would have said. The others concern seats, groups and clocks, and the
-/// delta is simply read again.
+/// True for problems that leave open what the delta would have said. The others concern seats, groups and clocks,
+/// and the delta is simply read again.
 fn is_about_users(kind: ProblemKind) -> bool {
     match kind {
         ProblemKind::SeatsJumped

@@ -48,12 +48,13 @@ pub struct Config {
     pub id_seed: Uuid,
     /// Class of the tenant until [`Client::users_count`] tells the real one.
     pub size: TenantSize,
-    /// Asks about many users 20 to a request; about few one by one all the same. Off: always one request each. A server
-    /// that refuses batches is asked singly from then on.
+    /// Asks about many users 20 to a request; about few one by one all the same. Off: always one request each. A
+    /// server that refuses batches is asked singly from then on.
     pub has_batch: bool,
     /// Users from which on a question is asked in batches.
     pub batch_from: usize,
-    /// Questions about single users at a time. Exchange allows four at a time to one mailbox, and these go to different ones.
+    /// Questions about single users at a time. Exchange allows four at a time to one mailbox, and these go to
+    /// different ones.
     pub probes_at_once: usize,
     pub observer: Arc<dyn RequestObserver>,
 }

@@ -292,7 +292,8 @@ pub(super) fn mailbox_identity(id: UserId) -> Request {
 /// Most groups that one question about memberships may name (Graph: directoryobject-checkmembergroups).
 pub(super) const GROUPS_PER_CHECK: usize = 20;
 
-/// Which of at most [`GROUPS_PER_CHECK`] groups hold the user, directly or through other groups. A read, though a POST.
+/// Which of at most [`GROUPS_PER_CHECK`] groups hold the user, directly or through other groups. A read, though a
+/// POST.
 pub(super) fn check_member_groups(user: UserId, groups: &[GroupId]) -> Request {
     let ids: Vec<String> = groups.iter().map(GroupId::to_string).collect();
     let body = json!({ "groupIds": ids }).to_string().into_bytes();

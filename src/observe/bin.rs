@@ -1,6 +1,6 @@
-//! The recycle bin of the directory: the one place that dates a deletion. It is listed in every pass, and compared with what
-//! the last pass saw of it, so that only what changed goes further. Also finds live accounts that took over an address of a
-//! deleted one.
+//! The recycle bin of the directory: the one place that dates a deletion. It is listed in every pass, and compared
+//! with what the last pass saw of it, so that only what changed goes further. Also finds live accounts that took
+//! over an address of a deleted one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,8 @@ use crate::store::records::{Binned, RecycleBin};
 
 use super::problem;
 
-/// Lists the deleted users and gives to `changed` those that `before` does not know as they are. Returns the bin as it is now;
-/// what was noted of taken addresses stays for those who are still in it.
+/// Lists the deleted users and gives to `changed` those that `before` does not know as they are. Returns the bin as
+/// it is now; what was noted of taken addresses stays for those who are still in it.
 pub(super) async fn read(
     graph: &Client,
     before: &RecycleBin,
@@ -83,8 +83,8 @@ impl Addresses {
         Self(owners)
     }
 
-    /// Notes anew what this live user holds of the deleted ones. A user that changed is asked about in every observation; one
-    /// that did not cannot have taken an address since.
+    /// Notes anew what this live user holds of the deleted ones. A user that changed is asked about in every
+    /// observation; one that did not cannot have taken an address since.
     pub(super) fn claim(&self, live: &User, taken: &mut BTreeSet<(UserId, UserId)>) {
         taken.retain(|(holder, _)| *holder != live.id);
         if self.0.is_empty() {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::graph::{Client, DeltaItem, DeltaStart, Error, UserPatch};
 use crate::model::UserId;
 
-/// Users in one delta that are held in memory, some kilobytes each: beyond, a listing is cheaper than 200 users a page and
-/// single reads.
+/// Users in one delta that are held in memory, some kilobytes each: beyond, a listing is cheaper than 200 users a
+/// page and single reads.
 const CHANGES_MAX: usize = 20_000;
 
 /// What the delta says of one user.

@@ -1,8 +1,9 @@
-//! A pass that costs what changed: the delta since the last observation, the recycle bin, the seats, and single reads of
-//! everybody about whom something is to be decided.
+//! A pass that costs what changed: the delta since the last observation, the recycle bin, the seats, and single
+//! reads of everybody about whom something is to be decided.
 //!
-//! Entries of a delta are partial, come in any order and again, and say nothing of licence assignment states. They are
-//! applied to what is known where that is enough; where a licence is touched, or anything is unclear, the user is read singly.
+//! Entries of a delta are partial, come in any order and again, and say nothing of licence assignment states. They
+//! are applied to what is known where that is enough; where a licence is touched, or anything is unclear, the user
+//! is read singly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,8 @@ use super::plausible;
 use super::reread::{self, Found};
 use super::{Observed, Reach, Seen, Watch, problem};
 
-/// A drift that is gone is looked at for so long after: a replica that lags must not hide it until the next full listing.
+/// A drift that is gone is looked at for so long after: a replica that lags must not hide it until the next full
+/// listing.
 const LOOK_BACK: Span = Span::from_hours(1);
 
 /// What came of it.
@@ -47,10 +49,6 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
     let Some(before) = watch.store.get::<RecycleBin>()? else {
         return Ok(Outcome::ListEverybody("the recycle bin of the last observation is not known"));
     };
-    seen.catalog = watch.products(&mut seen.problems).await?;
-    if seen.is_believable() && has_changed(watch, &seen.catalog)? {
-        return Ok(Outcome::ListEverybody("the products are worth other mailboxes than before"));
-    }
     let mut binned = BTreeMap::new();
     let bin = bin::read(watch.graph, &before, &mut seen.problems, |deleted| {
         binned.insert(deleted.user.id, deleted);
@@ -79,6 +77,11 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
     let wanted: Vec<UserId> = wanted.into_iter().collect();
     read.found = reread::read(watch, &wanted, &read.binned, &mut seen.problems).await;
     let memberships = memberships(watch, &read, &mut seen).await;
+    // Seats last: whatever licence a user was seen with is in the products' count by then.
+    seen.catalog = watch.products(&mut seen.problems).await?;
+    if seen.is_believable() && has_changed(watch, &seen.catalog)? {
+        return Ok(Outcome::ListEverybody("the products are worth other mailboxes than before"));
+    }
     seen.problems.extend(plausible::clock_skew(watch.graph.clock_skew()));
     let nowhere = read.found.values().filter(|found| matches!(found, Found::Nowhere)).count() as u64;
     seen.problems.extend(plausible::vanished(nowhere, watch.cursor.live_users + watch.cursor.deleted_users));
@@ -92,7 +95,8 @@ fn rejected(watch: &Watch<'_>, seen: &Seen) -> Result<Outcome, store::Error> {
     watch.reject(ObservationKind::Delta, seen).map(|observed| Outcome::Observed(Box::new(observed)))
 }
 
-/// The complete round; `Ok(None)` when it could not be read, which is then a problem; `Err` why everybody must be listed.
+/// The complete round; `Ok(None)` when it could not be read, which is then a problem; `Err` why everybody must be
+/// listed.
 async fn read_changes(watch: &Watch<'_>, seen: &mut Seen) -> Result<Option<Changes>, &'static str> {
     let link = watch.cursor.delta_link.as_deref().ok_or("there is no delta to go on from")?;
     match changes::read(watch.graph, link).await {

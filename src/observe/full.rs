@@ -1,8 +1,8 @@
-//! A full listing: everybody, whatever the deltas said. Each failure becomes a problem, and the rest is read all the same, so
-//! that one report names everything that is wrong.
+//! A full listing: everybody, whatever the deltas said. Each failure becomes a problem, and the rest is read all
+//! the same, so that one report names everything that is wrong.
 //!
-//! A listing takes a while, and its pages may come from replicas that lag, so it is followed by the delta since the last
-//! observation (or since just before the listing, where there was none): everybody in it is read singly.
+//! A listing takes a while, and its pages may come from replicas that lag, so it is followed by the delta since the
+//! last observation (or since just before the listing, where there was none): everybody in it is read singly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +21,8 @@ use super::{Observed, Reach, Seen, Watch, groups, problem, shards};
 /// Changed users that are read singly after a listing; of more, the next pass reads the delta.
 const REPLAYED_MAX: usize = 5_000;
 
-/// Vanished users that are looked for singly before they count as missing: names outside the usual parts, users renamed or
-/// replicas passed over while the listing ran.
+/// Vanished users that are looked for singly before they count as missing: names outside the usual parts, users
+/// renamed or replicas passed over while the listing ran.
 const LOOKED_FOR_MAX: usize = 1_000;
 
 /// Users to be read again that are remembered; of more, the next full listing tells.
@@ -54,7 +54,6 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
     let mut seen = Seen::default();
     let onwards = onwards(watch).await;
     check_tenant(watch, &mut seen.problems).await;
-    seen.catalog = watch.products(&mut seen.problems).await?;
     let memberships = groups::list(watch, &mut seen.problems).await;
     let mut stage = watch.store.stage()?;
     // Deleted first: a user restored in between is then in both lists, and the later sighting counts.
@@ -78,6 +77,8 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
     if seen.is_believable() {
         seen.problems.extend(missed(watch, &mut read, listed.is_split).await?);
     }
+    // Seats last: whatever licence a user was seen with is in the products' count by then.
+    seen.catalog = watch.products(&mut seen.problems).await?;
     if !seen.is_believable() {
         note_refused_shards(watch, read.are_shards_refused)?;
         return watch.reject(ObservationKind::Full, &seen);

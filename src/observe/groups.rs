@@ -1,5 +1,6 @@
-//! Memberships of the groups that the policy names. Users' deltas say nothing of them, so they are listed with every full
-//! listing and once an hour, and asked for singly for everybody about whom something is to be decided in this pass.
+//! Memberships of the groups that the policy names. Users' deltas say nothing of them, so they are listed with
+//! every full listing and once an hour, and asked for singly for everybody about whom something is to be decided in
+//! this pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +10,8 @@ use crate::model::{GroupId, Problem, ProblemKind, Span, UserId};
 use super::fold::Memberships;
 use super::{Watch, problem};
 
-/// A rule may begin or cease to apply to a user by membership alone: how late that is noticed for a user who does not change.
-/// Listing 100,000 members takes 101 requests.
+/// A rule may begin or cease to apply to a user by membership alone: how late that is noticed for a user who does
+/// not change. Listing 100,000 members takes 101 requests.
 const LISTED_EVERY: Span = Span::from_hours(1);
 
 /// What single questions brought.

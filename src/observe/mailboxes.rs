@@ -1,5 +1,5 @@
-//! Questions to Exchange: of what kind a mailbox is, and which one. Asked once for each kept mailbox, and again only on
-//! suspicion: one request a user is too much for every pass.
+//! Questions to Exchange: of what kind a mailbox is, and which one. Asked once for each kept mailbox, and again
+//! only on suspicion: one request a user is too much for every pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,6 +30,10 @@ const ASK_AGAIN: Span = Span::from_hours(1);
 
 /// An answer that could not be read will not be readable a minute later.
 const ASK_UNREADABLE_AGAIN: Span = Span::from_hours(24);
+
+/// Without its identity a mailbox cannot be recognised after a repair; where it is never to be had, asking once a day
+/// is cheap enough.
+const ASK_IDENTITY_AGAIN: Span = Span::from_hours(24);
 
 /// How much an answer would tell; the order of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,8 +106,8 @@ struct Wanted {
     probing: Probing,
 }
 
-/// Chooses among everybody after a full listing, while earlier passes left some out, and when an answer is due again; else
-/// among those whose record changed and those who wait for a proof.
+/// Chooses among everybody after a full listing, while earlier passes left some out, and when an answer is due
+/// again; else among those whose record changed and those who wait for a proof.
 fn wanted(
     store: &TenantStore,
     policy: &Policy,
@@ -181,7 +185,6 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
         (Some(_), Some(_)) => return None,
-        (Some(_), None) if was_asked_well(known) => return None,
         // A mailbox without a licence has at least an address.
         (None, _) if !is_licensed && known.user.mail.is_none() => return None,
         (None, _) if !is_licensed => Urgency::Kind,
@@ -189,14 +192,6 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
     };
     // A shared mailbox may only become ours by the answer, so everybody with an address is asked about once.
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
-}
-
-/// The mailbox answered, and its identity is not to be had here.
-fn was_asked_well(known: &KnownUser) -> bool {
-    matches!(
-        known.mailbox.last_probe,
-        Some(Probe { answer: ProbeAnswer::Reachable { primary_id: None, .. }, .. })
-    )
 }
 
 /// When a mailbox that was asked about before is worth another question.
@@ -209,7 +204,9 @@ enum Again {
 fn again_at(known: &KnownUser) -> Again {
     let Some(probe) = &known.mailbox.last_probe else { return Again::Now };
     match probe.answer {
-        ProbeAnswer::Reachable { .. } => Again::Now,
+        // Its identity was not to be had: not in this cloud, or not from a replica that lagged behind.
+        ProbeAnswer::Reachable { primary_id: None, .. } => Again::At(probe.at + ASK_IDENTITY_AGAIN),
+        ProbeAnswer::Reachable { primary_id: Some(_), .. } => Again::Now,
         ProbeAnswer::NoMailbox if known.loss.is_some() || known.remembered.is_none() => Again::Never,
         ProbeAnswer::NoMailbox => Again::At(probe.at + ASK_AGAIN),
         ProbeAnswer::Unreadable => Again::At(probe.at + ASK_UNREADABLE_AGAIN),
@@ -238,8 +235,8 @@ fn remember(
     })
 }
 
-/// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not overwritten by
-/// another one: comparing the two is the proof of a recovery.
+/// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not
+/// overwritten by another one: comparing the two is the proof of a recovery.
 fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool) {
     if let ProbeAnswer::Reachable { kind, primary_id } = &probe.answer {
         let is_healthy = is_licensed || !kind.needs_license();

@@ -1,4 +1,5 @@
-//! Single reads: where a user is, asked for in both places. The only reading that a step may rest on between two listings.
+//! Single reads: where a user is, asked for in both places. The only reading that a step may rest on between two
+//! listings.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
-//! The listing of all live users, in parts at a time where there are many: by the first character of the user principal name,
-//! because a listing cannot be split in any other way, and its pages come one after the other.
+//! The listing of all live users, in parts at a time where there are many: by the first character of the user
+//! principal name, because a listing cannot be split in any other way, and its pages come one after the other.
 //!
-//! Parts are trusted only as far as they bring everybody: a server that ignores the filter, refuses it or brings too few is
-//! asked for everybody at once.
+//! Parts are trusted only as far as they bring everybody: a server that ignores the filter, refuses it or brings
+//! too few is asked for everybody at once.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;

@@ -1,8 +1,8 @@
 //! The diff over the users: drifts and counters are kept, everything else streams by.
 //!
-//! Only users whose record changed, and those with an open entry in the ledger, can stand elsewhere than before: nothing in a
-//! finding but the state of a drift depends on the time. Everybody is compared after a full listing, under another policy, and
-//! when the counters of the last pass are not there to be carried on.
+//! Only users whose record changed, and those with an open entry in the ledger, can stand elsewhere than before:
+//! nothing in a finding but the state of a drift depends on the time. Everybody is compared after a full listing,
+//! under another policy, and when the counters of the last pass are not there to be carried on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,7 +162,8 @@ fn lower(count: &mut u64) {
     *count = count.saturating_sub(1);
 }
 
-/// The difference is what the listing found and the deltas had not told, or a mistake of ours: worth a look when it is large.
+/// The difference is what the listing found and the deltas had not told, or a mistake of ours: worth a look when it
+/// is large.
 fn log_difference(before: &Tally, now: &Tally) {
     let before_kept = before.kept;
     if (before_kept, before.unmatched, &before.left_alone) != (now.kept, now.unmatched, &now.left_alone) {

@@ -153,8 +153,8 @@ impl Hold {
 #[serde(transparent)]
 pub struct Approvals(pub BTreeMap<String, Answer>);
 
-/// How many users stand where, after the last complete pass. Missing while users are being changed, so that a crash in
-/// between leaves no wrong numbers: they are then counted anew.
+/// How many users stand where, after the last complete pass. Missing while users are being changed, so that a crash
+/// in between leaves no wrong numbers: they are then counted anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {

@@ -40,8 +40,8 @@ impl TenantStore {
         Ok(block.users()?.into_iter().find(|user| user.id() == id))
     }
 
-    /// All users in id order, a page of blocks at a time. A user that is changed meanwhile is seen as before or after;
-    /// none is seen twice.
+    /// All users in id order, a page of blocks at a time. A user that is changed meanwhile is seen as before or
+    /// after; none is seen twice.
     pub fn users(&self) -> Users<'_> {
         Users { blocks: self.blocks(), block: Vec::new().into_iter(), last: None }
     }
@@ -135,11 +135,12 @@ impl TenantStore {
         Ok(())
     }
 
-    /// Like [`TenantStore::join`], with the answer written back; `None` removes the user. A crash leaves each user old
-    /// or new, so folding the same stage again is harmless when `merge` is, given its own answer, at rest.
+    /// Like [`TenantStore::join`], with the answer written back; `None` removes the user. A crash leaves each user
+    /// old or new, so folding the same stage again is harmless when `merge` is, given its own answer, at rest.
     ///
     /// # Errors
-    /// [`Error::WrongUser`](super::Error::WrongUser) when an answer carries another id; blocks before it are written.
+    /// [`Error::WrongUser`](super::Error::WrongUser) when an answer carries another id; blocks before it are
+    /// written.
     pub fn fold(
         &self,
         staged: &Staged,

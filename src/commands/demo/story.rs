@@ -1,5 +1,5 @@
-//! What the daemon saw, did and proved, gathered from its status documents pass by pass: one story for each mailbox, and
-//! notes for people. No layout, no terminal; does not look at the tenant.
+//! What the daemon saw, did and proved, gathered from its status documents pass by pass: one story for each mailbox,
+//! and notes for people. No layout, no terminal; does not look at the tenant.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,7 +51,10 @@ impl Story {
     }
 
     pub fn is_back(&self) -> bool {
-        matches!(self.ending, Some(Ending { how: How::Judged(Verdict::Verified | Verdict::Unverified), .. }))
+        match self.ending.map(|ending| ending.how) {
+            Some(How::Judged(Verdict::Verified | Verdict::Unverified) | How::HealedByOthers) => true,
+            Some(How::Judged(Verdict::NewEmptyMailbox | Verdict::Stuck) | How::Lost) | None => false,
+        }
     }
 }
 
@@ -159,10 +162,9 @@ impl Chronicle {
     }
 
     fn follow(&mut self, row: &RiskRow) {
-        let is_over = |story: &Story| {
-            // What stays broken after an ending that was no proof is not told again.
-            story.ending.is_some() && (story.is_back() || row.since > story.noticed)
-        };
+        // What ended badly stays ended, whatever it is called from then on.
+        let is_over =
+            |story: &Story| story.is_back() && story.ending.is_some_and(|ending| row.since > ending.at);
         match self.open.get(&row.user).map(|index| &mut self.stories[*index]) {
             Some(story) if !is_over(story) => story.deadline = row.deadline.or(story.deadline),
             Some(_) | None => {

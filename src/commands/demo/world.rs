@@ -1,5 +1,5 @@
-//! The simulated side of the demo: a company, what happens to it in a month, the network before it, and the same company
-//! once more with nobody looking after it. Knows nothing of the daemon.
+//! The simulated side of the demo: a company, what happens to it in a month, the network before it, and the same
+//! company once more with nobody looking after it. Knows nothing of the daemon.
 
 use std::sync::{Arc, MutexGuard};
 
@@ -19,6 +19,9 @@ use crate::sim::truth::LostMailbox;
 
 /// 2026-11-02 00:00 UTC, a Monday.
 const STARTS: Timestamp = Timestamp::from_secs(1_793_577_600);
+
+/// The company is in place this long before the month: replicas that lag behind must not show a time before it existed.
+const MOVED_IN: Span = Span::from_days(1);
 
 /// After this long nothing that was lost in the month can come back: the longest clock is 30 days.
 pub const AFTERMATH: Span = Span::from_days(31);
@@ -84,7 +87,7 @@ impl World {
         let month = Month::script(&company, STARTS, seed);
         let clock = Arc::new(StepClock::new(month.starts));
         let mut tenant = Tenant::new(TenantOptions::new(seed));
-        company.move_in(&mut tenant, month.starts);
+        company.move_in(&mut tenant, month.starts - MOVED_IN);
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let transport = SimTransport::new(tenant, shared, Faults::new(seed));
         Self { company, month, clock, transport, happened: 0, weather: Weather::default() }
@@ -156,7 +159,7 @@ pub struct Served {
 pub fn without_mailkeeper(company: &Company, month: &Month, seed: u64) -> Vec<LostMailbox> {
     let mut tenant = Tenant::new(TenantOptions::new(seed));
     let mut faults = Faults::none();
-    company.move_in(&mut tenant, month.starts);
+    company.move_in(&mut tenant, month.starts - MOVED_IN);
     for event in &month.events {
         tenant.advance(event.at);
         event.apply(&mut tenant, &mut faults, event.at);

@@ -62,8 +62,8 @@ impl Client {
         self.many(users, &single).await
     }
 
-    /// Which of `groups` hold each user, directly or through other groups; `None` for a user that is not there. A group
-    /// that does not exist holds nobody: whether it exists is another question.
+    /// Which of `groups` hold each user, directly or through other groups; `None` for a user that is not there. A
+    /// group that does not exist holds nobody: whether it exists is another question.
     pub async fn memberships(
         &self,
         users: &[UserId],

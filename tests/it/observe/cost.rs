@@ -15,7 +15,7 @@ async fn a_pass_in_which_nothing_changed_makes_three_requests() {
     assert_eq!(observed.observation.kind, ObservationKind::Delta);
     assert_eq!(
         lab.odd.asked(),
-        ["subscribedSkus", "directory/deletedItems/microsoft.graph.user", "users/delta"]
+        ["directory/deletedItems/microsoft.graph.user", "users/delta", "subscribedSkus"]
     );
     assert_eq!(observed.observation.live_users, lab.odd.inner.tenant().user_count() as u64);
 }
@@ -106,8 +106,8 @@ async fn new_users_are_known_from_the_delta_alone() {
     assert_eq!(observed.observation.live_users, lab.odd.inner.tenant().user_count() as u64);
 }
 
-/// Measured by hand: `cargo test --release --test it observe::cost::measure -- --ignored --nocapture`; the number of users
-/// is taken from `MAILKEEPER_SIM_USERS`.
+/// Measured by hand: `cargo test --release --test it observe::cost::measure -- --ignored --nocapture`; the number
+/// of users is taken from `MAILKEEPER_SIM_USERS`.
 #[tokio::test]
 #[ignore = "a measurement, not a check"]
 async fn measure() {

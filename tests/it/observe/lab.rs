@@ -122,9 +122,10 @@ pub fn client(odd: &Odd, clock: &Arc<TokioClock>) -> Client {
     Client::new(config, transport, clock.clone())
 }
 
-/// What is known of a user that does not depend on the history of observing: not what was remembered of a licence or a
-/// mailbox, not what a user who is deleted by now was like, and nothing of users who are gone. Nor the licence assignment
-/// states, which deltas do not track (Graph: user-delta): they are as they were when a licence or plan last changed.
+/// What is known of a user that does not depend on the history of observing: not what was remembered of a licence
+/// or a mailbox, not what a user who is deleted by now was like, and nothing of users who are gone. Nor the licence
+/// assignment states, which deltas do not track (Graph: user-delta): they are as they were when a licence or plan
+/// last changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Facts {
     Live { user: Box<User>, groups: BTreeSet<GroupId> },
@@ -145,8 +146,8 @@ pub fn facts(store: &TenantStore) -> BTreeMap<UserId, Facts> {
     store.users().filter_map(|known| fact(known.expect("readable"))).collect()
 }
 
-/// One act of an administrator, chosen by chance. Names and addresses move, licences come and go, users are deleted, restored,
-/// purged and hired, and groups change.
+/// One act of an administrator, chosen by chance. Names and addresses move, licences come and go, users are
+/// deleted, restored, purged and hired, and groups change.
 pub fn something_happens(lab_company: &Company, transport: &SimTransport, rng: &mut Rng) {
     let now = transport.clock().now();
     let mut tenant = transport.tenant();

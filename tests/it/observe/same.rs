@@ -1,5 +1,5 @@
-//! The property: listings in parts with the delta after them, and histories of deltas alone, come to what a new installation
-//! would see once everything stands still. Whatever happens meanwhile, and on whatever network.
+//! The property: listings in parts with the delta after them, and histories of deltas alone, come to what a new
+//! installation would see once everything stands still. Whatever happens meanwhile, and on whatever network.
 
 use mailkeeper::clock::Clock;
 use mailkeeper::model::ObservationKind;
@@ -13,7 +13,8 @@ fn seeds() -> u64 {
     std::env::var("MAILKEEPER_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
 }
 
-/// The state stands still, the network is healed: after the lag of the oldest replica and two passes everything is known.
+/// The state stands still, the network is healed: after the lag of the oldest replica and two passes everything is
+/// known.
 async fn settle(lab: &Lab) {
     lab.odd.settle();
     lab.odd.inner.faults().heal();
