@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{DeletedUser, UserPatch};
 use crate::model::{Catalog, GroupId, KnownUser, ObservationKind, Presence, Sighting, Span, User, UserId};
-use crate::store::records::{Cursor, RecycleBin, Seats, Tally};
+use crate::store::records::{Cursor, RecycleBin, Seats, SmallGroups, Tally};
 use crate::store::{self};
 
 use super::bin::{self, Addresses};
 use super::changes::{self, Change, Changes, Halt};
 use super::fold::{self, Context, Memberships};
-use super::groups::{self, Single};
+use super::groups;
 use super::plausible;
 use super::reread::{self, Found};
 use super::{Observed, Reach, Seen, Watch, problem};
@@ -62,6 +62,7 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
     let Some(changes) = changes.filter(|_| seen.is_believable()) else {
         return rejected(watch, &seen);
     };
+    let small = groups::small(watch, &mut seen.problems).await?;
     let mut read = Read {
         changes,
         bin,
@@ -70,13 +71,14 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
         patched: BTreeMap::new(),
         groups_before: BTreeMap::new(),
     };
-    let wanted = read.wanted(watch, &before)?;
+    let left = small.as_ref().map(|small| &small.left);
+    let wanted = read.wanted(watch, &before, left.into_iter().flatten())?;
     if is_listing_cheaper(wanted.len(), watch.cursor.live_users) {
         return Ok(Outcome::ListEverybody("so many users must be read again that a listing is cheaper"));
     }
     let wanted: Vec<UserId> = wanted.into_iter().collect();
     read.found = reread::read(watch, &wanted, &read.binned, &mut seen.problems).await;
-    let memberships = memberships(watch, &read, &mut seen).await;
+    let groups = groups::read(watch, small, &read.live(), &mut seen.problems).await;
     // Seats last: whatever licence a user was seen with is in the products' count by then.
     seen.catalog = watch.products(&mut seen.problems).await?;
     if seen.is_believable() && has_changed(watch, &seen.catalog)? {
@@ -88,7 +90,7 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
     if !seen.is_believable() {
         return rejected(watch, &seen);
     }
-    believe(watch, read, memberships, seen).map(|observed| Outcome::Observed(Box::new(observed)))
+    believe(watch, read, groups, seen).map(|observed| Outcome::Observed(Box::new(observed)))
 }
 
 fn rejected(watch: &Watch<'_>, seen: &Seen) -> Result<Outcome, store::Error> {
@@ -126,13 +128,19 @@ fn is_listing_cheaper(single_reads: usize, live_users: u64) -> bool {
 
 impl Read {
     /// Who must be read singly. Applies the entries for which that is not needed.
-    fn wanted(&mut self, watch: &Watch<'_>, before: &RecycleBin) -> Result<BTreeSet<UserId>, store::Error> {
+    fn wanted<'u>(
+        &mut self,
+        watch: &Watch<'_>,
+        before: &RecycleBin,
+        left_groups: impl Iterator<Item = &'u UserId>,
+    ) -> Result<BTreeSet<UserId>, store::Error> {
         let mut candidates: BTreeSet<UserId> = self.changes.users.keys().copied().collect();
         let left = before.users.keys().filter(|user| !self.bin.users.contains_key(user));
         let arrived = self.binned.keys().filter(|user| !before.users.contains_key(user));
         // Said by the bin alone, and replicas lag.
         let mut wanted: BTreeSet<UserId> = left.chain(arrived).copied().collect();
         wanted.extend(&watch.cursor.recheck);
+        wanted.extend(left_groups);
         let in_ledger = in_ledger(watch)?;
         candidates.extend(&in_ledger);
         candidates.extend(&wanted);
@@ -259,25 +267,10 @@ fn applied(change: &Change, known: Option<KnownUser>, is_in_bin: bool) -> Applie
     if is_licence_touched { Applied::Unclear } else { Applied::Changed(Box::new(user)) }
 }
 
-/// Fresh memberships of everybody who is seen alive, and whether they are those of all users.
-async fn memberships(watch: &Watch<'_>, read: &Read, seen: &mut Seen) -> (Memberships, bool) {
-    if !watch.are_groups_due() {
-        let live = read.live();
-        if live.is_empty() || watch.policy.groups().is_empty() {
-            return (Memberships::default(), false);
-        }
-        match groups::single(watch, &live, &mut seen.problems).await {
-            Single::Known(memberships) => return (memberships, false),
-            Single::ListAll => {}
-        }
-    }
-    (groups::list(watch, &mut seen.problems).await, true)
-}
-
 fn believe(
     watch: &Watch<'_>,
     mut read: Read,
-    (memberships, is_for_all): (Memberships, bool),
+    groups: groups::Read,
     mut seen: Seen,
 ) -> Result<Observed, store::Error> {
     let mut recheck = read.doubtful();
@@ -285,7 +278,7 @@ fn believe(
     recheck.retain(|user| !watch.cursor.recheck.contains(user));
     let mut sightings = read.sightings();
     let tally = watch.store.get::<Tally>()?;
-    if is_for_all || !sightings.is_empty() {
+    if groups.is_for_all || !groups.joined.is_empty() || !sightings.is_empty() {
         watch.store.remove::<Tally>()?;
     }
     let context = Context {
@@ -293,10 +286,10 @@ fn believe(
         observed: watch.started,
         previous: watch.previous(),
         catalog: &seen.catalog,
-        memberships: &memberships,
+        memberships: &groups.memberships,
     };
-    let reach = if is_for_all {
-        walk(watch, &memberships)?;
+    let reach = if groups.is_for_all {
+        recheck.extend(walk(watch, &groups.memberships)?);
         Reach::Everyone
     } else {
         Reach::These(BTreeMap::new())
@@ -313,9 +306,10 @@ fn believe(
         changed.note(user, &before, after.as_ref());
         after
     })?;
+    join_users(watch, &groups, &ids, &mut changed)?;
     seen.live_users = watch.cursor.live_users.saturating_add_signed(changed.live);
     seen.deleted_users = watch.cursor.deleted_users.saturating_add_signed(changed.deleted);
-    keep(watch, &read, &seen, changed.recheck, is_for_all)?;
+    keep(watch, &read, &seen, changed.recheck, &groups)?;
     Ok(Observed {
         observation: watch.observation(ObservationKind::Delta, &seen),
         conflicts: bin::conflicts(&read.bin),
@@ -363,17 +357,44 @@ fn fold_one(
     fold::fold(before, sighting, &Context { kind, ..*context })
 }
 
-/// Gives every live user the memberships that were listed anew.
-fn walk(watch: &Watch<'_>, memberships: &Memberships) -> Result<(), store::Error> {
+/// Gives every live user the memberships that were listed anew. Who lost one may have been deleted, which the delta
+/// tells later: such users keep what is known of them and are returned, to be read singly.
+fn walk(watch: &Watch<'_>, memberships: &Memberships) -> Result<BTreeSet<UserId>, store::Error> {
+    let mut losing = BTreeSet::new();
     let nobody = watch.store.stage()?.finish()?;
     watch.store.fold(&nobody, |known, _| {
         let mut known = known?;
         if known.presence == Presence::Live {
+            let before = known.groups.clone();
             memberships.give(&mut known);
+            let groups_read = &known.groups_read;
+            if before.iter().any(|group| groups_read.contains(group) && !known.groups.contains(group)) {
+                losing.insert(known.id());
+                known.groups.extend(before.intersection(&known.groups_read).copied().collect::<Vec<_>>());
+            }
         }
         Some(known)
     })?;
-    watch.store.clear_stage()
+    watch.store.clear_stage()?;
+    Ok(losing)
+}
+
+/// Gives those who joined a small group, and were not seen otherwise, their memberships of now.
+fn join_users(
+    watch: &Watch<'_>,
+    groups: &groups::Read,
+    folded: &BTreeSet<UserId>,
+    changed: &mut Changed,
+) -> Result<(), store::Error> {
+    let others = groups.joined.difference(folded).copied().collect();
+    watch.store.update_users(&others, |user, before| {
+        let mut known = before.clone()?;
+        if known.presence == Presence::Live {
+            groups.memberships.adjust(&mut known, groups.small.0.keys());
+        }
+        changed.note(user, &before, Some(&known));
+        Some(known)
+    })
 }
 
 /// The addresses of the deleted users, those included that the new ones had before.
@@ -401,7 +422,7 @@ fn keep(
     read: &Read,
     seen: &Seen,
     recheck: BTreeSet<UserId>,
-    is_for_all: bool,
+    groups: &groups::Read,
 ) -> Result<(), store::Error> {
     if watch.store.get::<RecycleBin>()?.as_ref() != Some(&read.bin) {
         watch.store.put(&read.bin)?;
@@ -416,7 +437,10 @@ fn keep(
         policy_digest: Some(watch.policy.digest.clone()),
         ..watch.cursor.clone()
     };
-    if is_for_all {
+    if watch.store.get::<SmallGroups>()?.as_ref() != Some(&groups.small) {
+        watch.store.put(&groups.small)?;
+    }
+    if groups.is_for_all {
         cursor.groups_read = watch.policy.groups();
         cursor.groups_read_at = Some(watch.started);
     }

@@ -42,6 +42,23 @@ impl Memberships {
         known.groups_read = self.read();
     }
 
+    /// Writes what the lists of these groups say over what was known of a live user; other groups stay.
+    pub(super) fn adjust<'g>(&self, known: &mut KnownUser, groups: impl Iterator<Item = &'g GroupId>) {
+        let held = self.of(known.id());
+        for group in groups {
+            match held.contains(group) {
+                true => known.groups.insert(*group),
+                false => known.groups.remove(group),
+            };
+        }
+    }
+
+    /// The lists that are no longer than that.
+    pub(super) fn small(&self, members: usize) -> BTreeMap<GroupId, BTreeSet<UserId>> {
+        let small = self.groups.iter().filter(|(_, list)| list.len() <= members);
+        small.map(|(group, list)| (*group, list.iter().copied().collect())).collect()
+    }
+
     fn of(&self, user: UserId) -> BTreeSet<GroupId> {
         let is_member = |members: &Vec<UserId>| members.binary_search(&user).is_ok();
         self.groups.iter().filter(|(_, members)| is_member(members)).map(|(group, _)| *group).collect()

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{DeletedUser, Error};
 use crate::model::{KnownUser, ObservationKind, Presence, Problem, ProblemKind, Sighting, UserId};
-use crate::store::records::{Cursor, RecycleBin, Seats, Tally};
+use crate::store::records::{Cursor, RecycleBin, Seats, SmallGroups, Tally};
 use crate::store::{self, Stage, Staged};
 
 use super::bin::{self, Addresses};
@@ -54,7 +54,7 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
     let mut seen = Seen::default();
     let onwards = onwards(watch).await;
     check_tenant(watch, &mut seen.problems).await;
-    let memberships = groups::list(watch, &mut seen.problems).await;
+    let memberships = groups::list(watch, &watch.policy.groups(), &mut seen.problems).await;
     let mut stage = watch.store.stage()?;
     // Deleted first: a user restored in between is then in both lists, and the later sighting counts.
     let bin = deleted(watch, &mut stage, &mut seen.problems).await?;
@@ -274,6 +274,7 @@ fn keep(watch: &Watch<'_>, read: &Read, seen: &Seen, recheck: BTreeSet<UserId>) 
     };
     watch.store.put(&Seats { catalog: seen.catalog.clone(), read_at: watch.started })?;
     watch.store.put(&read.bin)?;
+    watch.store.put(&SmallGroups(read.memberships.small(groups::SMALL)))?;
     watch.store.put(&Cursor {
         last_complete: Some(watch.started),
         last_full: Some(watch.started),

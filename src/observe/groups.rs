@@ -1,41 +1,120 @@
-//! Memberships of the groups that the policy names. Users' deltas say nothing of them, so they are listed with
-//! every full listing and once an hour, and asked for singly for everybody about whom something is to be decided in
-//! this pass.
+//! Memberships of the groups that the policy names. Users' deltas say nothing of them.
+//!
+//! Small groups are listed in every pass: they are those of administrators and leavers, and whoever is put into one
+//! and deleted an hour later must not be restored. Large ones are listed with every full listing and once an hour,
+//! and asked for singly for everybody who is seen alive and about whom something may be decided in this pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Client, Error};
 use crate::model::{GroupId, Problem, ProblemKind, Span, UserId};
+use crate::store;
+use crate::store::records::SmallGroups;
 
 use super::fold::Memberships;
 use super::{Watch, problem};
 
-/// A rule may begin or cease to apply to a user by membership alone: how late that is noticed for a user who does
-/// not change. Listing 100,000 members takes 101 requests.
+/// How late it is noticed that a rule begins or ceases to apply to a user who does not change, by membership of a
+/// large group alone. Listing 100,000 members takes 101 requests.
 const LISTED_EVERY: Span = Span::from_hours(1);
 
+/// Members of a small group: three pages.
+pub(super) const SMALL: usize = 3_000;
+
+/// The memberships of one pass.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// Of everybody in all groups, or else in the small groups of everybody and in the large ones of those asked
+    /// about.
+    pub(super) memberships: Memberships,
+    pub(super) is_for_all: bool,
+    /// Users who joined a small group.
+    pub(super) joined: BTreeSet<UserId>,
+    pub(super) small: SmallGroups,
+}
+
+impl Read {
+    fn of_all(memberships: Memberships) -> Self {
+        let small = SmallGroups(memberships.small(SMALL));
+        Self { memberships, is_for_all: true, joined: BTreeSet::new(), small }
+    }
+}
+
 /// What single questions brought.
-pub(super) enum Single {
-    Known(Memberships),
+enum Single {
+    Known,
     /// A user lost a membership, which also a deleted group looks like, or the question is refused here.
     ListAll,
 }
 
 impl Watch<'_> {
-    pub(super) fn are_groups_due(&self) -> bool {
+    fn are_groups_due(&self) -> bool {
         let is_old = self.cursor.groups_read_at.is_none_or(|read| read + LISTED_EVERY <= self.started);
         let groups = self.policy.groups();
-        !groups.is_empty() && (is_old || groups != self.cursor.groups_read)
-            || groups.is_empty() && !self.cursor.groups_read.is_empty()
+        groups != self.cursor.groups_read || !groups.is_empty() && is_old
     }
 }
 
-/// Lists the members of all groups that the policy names.
-pub(super) async fn list(watch: &Watch<'_>, problems: &mut Vec<Problem>) -> Memberships {
+/// What the small groups show, compared with the last pass.
+#[derive(Debug, Default)]
+pub(super) struct Small {
+    memberships: Memberships,
+    now: SmallGroups,
+    joined: BTreeSet<UserId>,
+    /// Who leaves a group may have been deleted, which the delta tells later: to be read singly.
+    pub(super) left: BTreeSet<UserId>,
+}
+
+/// Lists the small groups; `None` when all groups are to be listed.
+pub(super) async fn small(
+    watch: &Watch<'_>,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<Small>, store::Error> {
+    let before = watch.store.get::<SmallGroups>()?.filter(|_| !watch.are_groups_due());
+    let Some(SmallGroups(before)) = before else { return Ok(None) };
+    let groups = before.keys().copied().collect();
+    let memberships = list(watch, &groups, problems).await;
+    let now = memberships.small(usize::MAX);
+    let mut small = Small { memberships, ..Small::default() };
+    for (group, members) in &now {
+        small.joined.extend(members.difference(&before[group]));
+        small.left.extend(before[group].difference(members));
+    }
+    small.now = SmallGroups(now);
+    Ok(Some(small))
+}
+
+/// The memberships of those who are seen `live`, each with the groups known before, and of whoever else is in small
+/// groups.
+pub(super) async fn read(
+    watch: &Watch<'_>,
+    small: Option<Small>,
+    live: &BTreeMap<UserId, BTreeSet<GroupId>>,
+    problems: &mut Vec<Problem>,
+) -> Read {
+    let groups = watch.policy.groups();
+    let Some(mut small) = small else { return Read::of_all(list(watch, &groups, problems).await) };
+    let large: BTreeSet<GroupId> =
+        groups.into_iter().filter(|group| !small.now.0.contains_key(group)).collect();
+    if !large.is_empty() && !live.is_empty() {
+        match single(watch, live, &large, &mut small.memberships, problems).await {
+            Single::Known => {}
+            Single::ListAll => return Read::of_all(list(watch, &watch.policy.groups(), problems).await),
+        }
+    }
+    Read { memberships: small.memberships, is_for_all: false, joined: small.joined, small: small.now }
+}
+
+/// Lists the members of these groups.
+pub(super) async fn list(
+    watch: &Watch<'_>,
+    groups: &BTreeSet<GroupId>,
+    problems: &mut Vec<Problem>,
+) -> Memberships {
     let mut memberships = Memberships::default();
-    for group in watch.policy.groups() {
-        match members(watch.graph, group).await {
-            Ok(members) => memberships.insert(group, members),
+    for group in groups {
+        match members(watch.graph, *group).await {
+            Ok(members) => memberships.insert(*group, members),
             Err(Error::Answer { answer, .. }) if answer.status == 404 => problems.push(Problem {
                 kind: ProblemKind::GroupMissing,
                 detail: format!("the policy names group {group}, which does not exist in the tenant"),
@@ -55,35 +134,35 @@ async fn members(graph: &Client, group: GroupId) -> Result<Vec<UserId>, Error> {
     Ok(members)
 }
 
-/// Asks for the memberships of these users, each with the groups that were known before.
-pub(super) async fn single(
+/// Asks for the memberships of these users in these groups, and adds them to what was listed.
+async fn single(
     watch: &Watch<'_>,
     users: &BTreeMap<UserId, BTreeSet<GroupId>>,
+    groups: &BTreeSet<GroupId>,
+    memberships: &mut Memberships,
     problems: &mut Vec<Problem>,
 ) -> Single {
-    let groups = watch.policy.groups();
     let mut members: BTreeMap<GroupId, Vec<UserId>> =
         groups.iter().map(|group| (*group, Vec::new())).collect();
     let asked: Vec<UserId> = users.keys().copied().collect();
-    for (user, held) in watch.graph.memberships(&asked, &groups).await {
+    for (user, held) in watch.graph.memberships(&asked, groups).await {
         let held = match held {
             Ok(held) => held.unwrap_or_default(),
             Err(Error::Answer { .. }) => return Single::ListAll,
             Err(error) => {
                 problems.push(problem("memberships of single users", &error));
-                return Single::Known(Memberships::default());
+                return Single::Known;
             }
         };
         if users[&user].iter().any(|known| groups.contains(known) && !held.contains(known)) {
             return Single::ListAll;
         }
-        for group in held {
-            members.entry(group).or_default().push(user);
+        for group in held.intersection(groups) {
+            members.entry(*group).or_default().push(user);
         }
     }
-    let mut memberships = Memberships::default();
-    for (group, members) in members.into_iter().filter(|(group, _)| groups.contains(group)) {
+    for (group, members) in members {
         memberships.insert(group, members);
     }
-    Single::Known(memberships)
+    Single::Known
 }

@@ -44,6 +44,7 @@ singles! {
     Approvals = "approvals";
     Tally = "tally";
     RecycleBin = "recycle_bin";
+    SmallGroups = "small_groups";
 }
 
 impl Record for Vec<KnownUser> {
@@ -111,6 +112,11 @@ pub struct Binned {
     /// Hashes of the addresses, those from before the deletion included.
     pub addresses: BTreeSet<u64>,
 }
+
+/// The members of those groups of the policy that are small enough to be listed in every pass, for comparing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SmallGroups(pub BTreeMap<GroupId, BTreeSet<UserId>>);
 
 /// The products of the tenant as last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,9 @@ use crate::model::{
     ObservationKind, OutcomeKind, Pending, Plan, Reason, Sighting, Timestamp,
 };
 use crate::store::Error;
-use crate::store::records::{Approvals, Binned, Cursor, Hold, LastPass, Probing, RecycleBin, Seats, Tally};
+use crate::store::records::{
+    Approvals, Binned, Cursor, Hold, LastPass, Probing, RecycleBin, Seats, SmallGroups, Tally,
+};
 use crate::store::samples::{full, id, known, user};
 
 const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -89,9 +91,11 @@ fn cursor() {
 }
 
 #[test]
-fn recycle_bin() {
+fn recycle_bin_and_small_groups() {
     let binned = Binned { digest: 3, addresses: BTreeSet::from([u64::MAX]) };
     let taken = BTreeSet::from([(id(2), id(1))]);
+    let members = BTreeSet::from([id(1)]);
+    check(&SmallGroups(BTreeMap::from([(GroupId::from_u128(1), members)])), "small_groups");
     check(&RecycleBin { users: BTreeMap::from([(id(1), binned)]), taken }, "recycle_bin");
 }
 

@@ -1,7 +1,8 @@
 //! How many requests a pass makes: the cost of a pass is the cost of what changed.
 
-use mailkeeper::model::ObservationKind;
-use mailkeeper::sim::administrator::{NewUser, UserKind};
+use mailkeeper::model::{ObservationKind, UserId};
+use mailkeeper::sim::administrator::{DeletedFrom, NewUser, UserKind};
+use mailkeeper::sim::scenario::Company;
 use mailkeeper::sim::scenario::products::SPE_E3;
 
 use super::lab::{Lab, POLICY};
@@ -59,19 +60,53 @@ async fn licence_changes_are_read_again_twenty_to_a_request() {
     }
 }
 
+fn with_protected_administrators(company: &Company) -> String {
+    let excluded = format!(
+        "protected:\n  - match: {{ group: {} }}\n    reason: administrators\nkeep:",
+        company.administrators
+    );
+    POLICY.replace("keep:", &excluded)
+}
+
+fn is_administrator(lab: &Lab, user: UserId) -> bool {
+    let known = lab.store.user(user).expect("readable").expect("known");
+    known.groups.contains(&lab.company.administrators)
+}
+
 #[tokio::test(start_paused = true)]
-async fn groups_are_asked_about_for_those_who_changed_and_listed_once_an_hour() {
-    let policy = |company: &mailkeeper::sim::scenario::Company| {
-        let excluded = format!(
-            "protected:\n  - match: {{ group: {} }}\n    reason: administrators\nkeep:",
-            company.administrators
-        );
-        POLICY.replace("keep:", &excluded)
-    };
-    let lab = Lab::with_policy(300, 4, policy);
+async fn a_small_group_is_listed_in_every_pass() {
+    let lab = Lab::with_policy(300, 4, with_protected_administrators);
     lab.believed().await;
     let person = lab.company.people[0].id;
-    let other = lab.company.people[1].id;
+    lab.act(|tenant, now| tenant.add_member(now, lab.company.administrators, person));
+    lab.odd.asked();
+    lab.believed().await;
+    assert_eq!(lab.odd.asked().len(), 4);
+    assert!(is_administrator(&lab, person));
+    // Deleted users are in no group, and are judged by the one they were in.
+    lab.act(|tenant, now| tenant.delete_user(now, person, DeletedFrom::Graph));
+    for _ in 0..8 {
+        lab.believed().await;
+        assert!(is_administrator(&lab, person));
+    }
+    lab.act(|tenant, now| tenant.restore_user(now, person).expect("restored"));
+    lab.believed().await;
+    lab.act(|tenant, now| tenant.remove_member(now, lab.company.administrators, person));
+    lab.odd.asked();
+    lab.believed().await;
+    assert!(lab.odd.asked().contains(&format!("users/{person}")));
+    assert!(!is_administrator(&lab, person));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_group_is_asked_about_for_those_who_changed_and_listed_once_an_hour() {
+    let lab = Lab::with_policy(3_200, 4, with_protected_administrators);
+    let others: Vec<UserId> = lab.company.people.iter().skip(2).map(|person| person.id).collect();
+    for user in others {
+        lab.act(|tenant, now| tenant.add_member(now, lab.company.administrators, user));
+    }
+    lab.believed().await;
+    let (person, other) = (lab.company.people[0].id, lab.company.people[1].id);
     lab.act(|tenant, now| {
         tenant.add_member(now, lab.company.administrators, person);
         tenant.add_member(now, lab.company.administrators, other);
@@ -82,15 +117,18 @@ async fn groups_are_asked_about_for_those_who_changed_and_listed_once_an_hour() 
     let asked = lab.odd.asked();
     assert!(asked.contains(&format!("users/{person}/checkMemberGroups")), "{asked:?}");
     assert_eq!(asked.len(), 4);
-    let holds = |user| {
-        let known = lab.store.user(user).expect("readable").expect("known");
-        known.groups.contains(&lab.company.administrators)
-    };
-    assert_eq!((holds(person), holds(other)), (true, false));
-    for _ in 0..5 {
-        lab.believed().await;
+    assert_eq!((is_administrator(&lab, person), is_administrator(&lab, other)), (true, false));
+    lab.act(|tenant, now| {
+        tenant.remove_member(now, lab.company.administrators, person);
+        tenant.set_employee_type(now, person, "demoted");
+    });
+    lab.believed().await;
+    assert_eq!((is_administrator(&lab, person), is_administrator(&lab, other)), (false, true));
+    lab.act(|tenant, now| tenant.remove_member(now, lab.company.administrators, other));
+    for _ in 0..8 {
+        assert_eq!(lab.believed().await.observation.kind, ObservationKind::Delta);
     }
-    assert!(holds(person) && holds(other));
+    assert!(!is_administrator(&lab, other));
 }
 
 #[tokio::test(start_paused = true)]
