@@ -24,7 +24,7 @@ use mailkeeper::invariant::{InvariantId, violations};
 use run::{Summary, run};
 
 /// Seeds of every test run; each quarter is a test of its own, so that all cores work.
-const SEEDS: u64 = 48;
+const SEEDS: u64 = 96;
 const QUARTERS: u64 = 4;
 
 /// What every quarter of the seeds must have met: a simulation in which nothing happens finds nothing.
