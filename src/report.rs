@@ -2,6 +2,7 @@
 //!
 //! Reads documents of the model; asks nobody and changes nothing.
 
+pub mod chronicle;
 pub mod metrics;
 pub mod status;
 pub mod table;
