@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Action, Cause, DriftKind, OutcomeKind, Timestamp, UserId, Verdict};
+use crate::model::{Cause, DriftKind, OutcomeKind, Timestamp, UserId, Verdict};
 use crate::store::journal::{Entry, Line, Recorded};
 
 use super::words;
@@ -20,17 +20,15 @@ pub fn text<'l>(lines: impl IntoIterator<Item = &'l Line>, names: &Names) -> Str
         lines.into_iter().map(|line| (line.at, subject(&line.entry, names), what(line))).collect();
     let widest = rows.iter().map(|(_, subject, _)| subject.chars().count()).max().unwrap_or_default();
     let width = widest.min(WIDEST_SUBJECT);
-    rows.iter()
-        .map(|(at, subject, what)| format!("{}  {subject:width$}  {what}\n", at.human()))
-        .collect()
+    rows.iter().map(|(at, subject, what)| format!("{}  {subject:width$}  {what}\n", at.human())).collect()
 }
 
 /// Whom the entry is about: a mailbox, or mailkeeper itself.
 pub fn subject(entry: &Recorded, names: &Names) -> String {
     let own = match entry.known() {
-        Some(
-            Entry::Intent { upn, .. } | Entry::ClockStarted { upn, .. } | Entry::Lost { upn, .. },
-        ) => Some(upn.as_str()),
+        Some(Entry::Intent { upn, .. } | Entry::ClockStarted { upn, .. } | Entry::Lost { upn, .. }) => {
+            Some(upn.as_str())
+        }
         Some(_) | None => None,
     };
     let named = entry.user().map(|user| names.get(&user).cloned().unwrap_or_else(|| user.to_string()));
@@ -51,7 +49,11 @@ pub fn what(line: &Line) -> String {
 fn sentence(entry: &Entry, at: Timestamp) -> String {
     match entry {
         Entry::Intent { action, drift, rule, .. } => {
-            format!("asks Microsoft to {}, because {} (rule \"{rule}\")", asked(action), trouble(*drift))
+            format!(
+                "asks Microsoft to {}, because {} (rule \"{rule}\")",
+                words::action(action),
+                trouble(*drift)
+            )
         }
         Entry::Outcome { kind, detail, .. } => outcome(*kind, detail),
         Entry::Verdict { verdict, detail, .. } => {
@@ -68,7 +70,9 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         }
         Entry::ClockStopped { reason, .. } => match reason.as_str() {
             "repaired" => "no longer at risk: repaired by mailkeeper".to_owned(),
-            "healed_by_others" => "no longer at risk, without mailkeeper: somebody else repaired it".to_owned(),
+            "healed_by_others" => {
+                "no longer at risk, without mailkeeper: somebody else repaired it".to_owned()
+            }
             other => format!("no longer at risk: {}", words::plain(other)),
         },
         Entry::MailboxRecorded { primary_id, .. } => {
@@ -81,7 +85,8 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
             "LOST: Microsoft's limit has passed. It had never been reported before".to_owned()
         }
         Entry::Held { by, reason, until } => {
-            let until = until.map_or_else(|| "until resumed".to_owned(), |at| format!("until {}", at.human()));
+            let until =
+                until.map_or_else(|| "until resumed".to_owned(), |at| format!("until {}", at.human()));
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("put on hold by {by} {until}{reason}")
         }
@@ -115,11 +120,6 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         Entry::Started { version } => format!("mailkeeper {version} started"),
         Entry::Stopped => "mailkeeper stopped".to_owned(),
     }
-}
-
-/// An action as something that is asked for.
-fn asked(action: &Action) -> String {
-    words::action(action)
 }
 
 /// What is the matter with a mailbox, as a clause.
@@ -156,7 +156,15 @@ fn outcome(kind: OutcomeKind, detail: &str) -> String {
         OutcomeKind::Refused => "REFUSED by Microsoft, a person must look",
         OutcomeKind::NotSent => "not sent",
     };
-    format!("{what}{}", in_brackets(detail))
+    // Of a success the ids say nothing to people; `--output json` has them.
+    match kind {
+        OutcomeKind::Accepted | OutcomeKind::AlreadyDone => what.to_owned(),
+        OutcomeKind::Uncertain
+        | OutcomeKind::Deferred
+        | OutcomeKind::NoSeat
+        | OutcomeKind::Refused
+        | OutcomeKind::NotSent => format!("{what}{}", in_brackets(detail)),
+    }
 }
 
 /// What a later look said of a repair.

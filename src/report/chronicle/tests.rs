@@ -14,7 +14,13 @@ fn month() -> Vec<(i64, Entry)> {
     let step_id = || "5d9b1f3a70c6".to_owned();
     vec![
         (0, Entry::Started { version: "0.1.0".to_owned() }),
-        (0, Entry::PolicyLoaded { digest: "5f2b1c9e8a7d6f30".repeat(4), revision: Some("9c41e07d2b8a55".repeat(3)) }),
+        (
+            0,
+            Entry::PolicyLoaded {
+                digest: "5f2b1c9e8a7d6f30".repeat(4),
+                revision: Some("9c41e07d2b8a55".repeat(3)),
+            },
+        ),
         (
             10,
             Entry::ClockStarted {
@@ -72,7 +78,12 @@ fn month() -> Vec<(i64, Entry)> {
         ),
         (
             50,
-            Entry::Verdict { user: anna, step_id: Some(step_id()), verdict: Verdict::Verified, detail: String::new() },
+            Entry::Verdict {
+                user: anna,
+                step_id: Some(step_id()),
+                verdict: Verdict::Verified,
+                detail: String::new(),
+            },
         ),
         (50, Entry::ClockStopped { user: anna, reason: "repaired".to_owned() }),
         (
@@ -91,14 +102,21 @@ fn month() -> Vec<(i64, Entry)> {
         ),
         (80, Entry::Resumed { by: "carl (uid 1000)".to_owned() }),
         (90, Entry::Lost { user: user(6), upn: "frida@contoso.com".to_owned(), warned: true }),
-        (95, Entry::Restored { backup: "contoso-2026-11-22.ndjson".to_owned(), made_at: NOW - Span::from_days(1) }),
+        (
+            95,
+            Entry::Restored {
+                backup: "contoso-2026-11-22.ndjson".to_owned(),
+                made_at: NOW - Span::from_days(1),
+            },
+        ),
         (99, Entry::Stopped),
     ]
 }
 
 #[test]
 fn a_stranger_can_read_the_history() {
-    let journal = Journal::open(Box::new(MemoryLog::new()), crate::model::TenantId::from_u128(1)).expect("opens").0;
+    let journal =
+        Journal::open(Box::new(MemoryLog::new()), crate::model::TenantId::from_u128(1)).expect("opens").0;
     for (minutes, entry) in month() {
         journal.append(&entry, NOW + Span::from_minutes(minutes)).expect("recorded");
     }
