@@ -1,11 +1,15 @@
-//! One step at a time: make the intent durable, send, record the outcome. No `if` about policy is in here; what is sent was
+//! Each step: make the intent durable, send, record the outcome. No `if` about policy is in here; what is sent was
 //! decided by planning and checked before this is called.
 //!
 //! After an answer that does not say whether the request was applied, the state is read before anything is repeated.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
+
 use crate::clock::Clock;
+use crate::errors::chain;
 use crate::graph::{Client, RestoreOptions};
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
@@ -13,7 +17,7 @@ use crate::model::{
 };
 use crate::plan::pace;
 use crate::store::journal::{Entry, Journal};
-use crate::store::{self, TenantStore};
+use crate::store::{self, Cause, TenantStore};
 
 /// Reads after an unclear answer, with these pauses before each: one stale read must not cause a second request.
 const READ_BACKS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
@@ -29,6 +33,8 @@ pub struct Hands<'a> {
     pub clock: &'a dyn Clock,
     /// Asked before each request: `Some` stops everything that has not been sent yet.
     pub stopped: &'a (dyn Fn() -> Option<Reason> + Send + Sync),
+    /// Steps under way at a time, 1 to [`AT_ONCE`].
+    pub at_once: usize,
 }
 
 /// One step and what came of it.
@@ -39,55 +45,77 @@ pub struct Done {
     pub at: Timestamp,
 }
 
-/// Sends the steps of a checked plan in their order. Never fails: what could not be sent is an outcome.
+/// Requests under way at a time. Microsoft allows 20 writes a second for each application and tenant; a request takes
+/// some tenths of a second, so that eight together reach the quota, and a hold still stops nearly everything.
+pub const AT_ONCE: usize = 8;
+
+/// Sends the steps of a checked plan: begun in their order, a few under way at a time. Never fails: what could not be
+/// sent is an outcome.
 pub async fn act(plan: &Plan, hands: &Hands<'_>) -> Vec<Done> {
-    let mut done = Vec::with_capacity(plan.steps.len());
-    let mut broken: Option<String> = None;
+    let broken = OnceLock::new();
+    let mut sending = Vec::with_capacity(plan.steps.len());
     for step in &plan.steps {
-        let stopped = (hands.stopped)().map(|reason| reason.sentence().to_owned()).or_else(|| broken.clone());
-        let outcome = match stopped {
-            Some(detail) => not_sent(detail),
-            None => match send_step(step, plan, hands).await {
-                Ok(outcome) => outcome,
-                Err(error) => {
-                    // After one write error neither store nor journal can be trusted: nothing more is sent.
-                    tracing::error!(%error, step.id = step.id, "the state cannot be written, no more steps are sent");
-                    broken = Some(error.to_string());
-                    not_sent(error.to_string())
-                }
-            },
-        };
-        done.push(Done { step: step.clone(), outcome, at: hands.clock.now() });
+        sending.push(take_step(step, plan, hands, &broken));
     }
-    done
+    stream::iter(sending).buffered(hands.at_once).collect().await
+}
+
+/// One step, unless acting was stopped or broke before its turn.
+async fn take_step(step: &Step, plan: &Plan, hands: &Hands<'_>, broken: &OnceLock<String>) -> Done {
+    let stopped = (hands.stopped)().map(|reason| reason.sentence().to_owned());
+    let outcome = match stopped.or_else(|| broken.get().cloned()) {
+        Some(detail) => not_sent(detail),
+        None => match intend(step, plan, hands) {
+            Ok(()) => send(step, hands).await,
+            Err(error) => not_sent(stop_all(&error, broken)),
+        },
+    };
+    let at = hands.clock.now();
+    // What is not recorded here is uncertain at the next start, and is read back.
+    if broken.get().is_none()
+        && let Err(error) = record(step, &outcome, at, hands)
+    {
+        stop_all(&error, broken);
+    }
+    Done { step: step.clone(), outcome, at }
+}
+
+/// After one write error neither store nor journal can be trusted: nothing more is sent.
+fn stop_all(error: &store::Error, broken: &OnceLock<String>) -> String {
+    let error = chain(error);
+    tracing::error!(error, "the state cannot be written, no more steps are sent");
+    broken.get_or_init(|| error).clone()
 }
 
 fn not_sent(detail: String) -> Outcome {
     Outcome { kind: OutcomeKind::NotSent, detail, request_id: None }
 }
 
-async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcome, store::Error> {
+/// Makes the intent durable; without it nothing may be sent.
+fn intend(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<(), store::Error> {
     let sent = hands.clock.now();
     let before = hands.journal.head().seq;
-    hands.journal.append(
-        &Entry::Intent {
-            step_id: step.id.clone(),
-            user: step.user,
-            upn: step.upn.clone(),
-            action: step.action.clone(),
-            drift: step.drift,
-            rule: step.rule.clone(),
-            policy_digest: plan.policy_digest.clone(),
-            plan_digest: plan.digest.clone(),
-        },
-        sent,
-    )?;
-    open_attempt(step, sent, hands.store)?;
-    let is_durable = holds(InvariantId::Safe3, hands.journal.head().seq > before, || {
-        format!("no intent of step {}", step.id)
-    });
-    let outcome = if is_durable { send(step, hands).await } else { not_sent("no durable intent".to_owned()) };
-    let now = hands.clock.now();
+    let intent = Entry::Intent {
+        step_id: step.id.clone(),
+        user: step.user,
+        upn: step.upn.clone(),
+        action: step.action.clone(),
+        drift: step.drift,
+        rule: step.rule.clone(),
+        policy_digest: plan.policy_digest.clone(),
+        plan_digest: plan.digest.clone(),
+    };
+    let recorded = hands.journal.append(&intent, sent)?;
+    let is_durable =
+        holds(InvariantId::Safe3, recorded > before, || format!("no intent of step {}", step.id));
+    if !is_durable {
+        return Err(store::Error::Journal { source: Cause::new("an intent was not recorded") });
+    }
+    open_attempt(step, sent, hands.store)
+}
+
+/// Records what came of the request, or that it was not sent after all.
+fn record(step: &Step, outcome: &Outcome, at: Timestamp, hands: &Hands<'_>) -> Result<(), store::Error> {
     let entry = Entry::Outcome {
         step_id: step.id.clone(),
         user: step.user,
@@ -95,8 +123,12 @@ async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcom
         detail: outcome.detail.clone(),
         request_id: outcome.request_id.clone(),
     };
-    hands.journal.append(&entry, now)?;
-    close_attempt(step, &outcome, now, hands.store)?;
+    if outcome.kind == OutcomeKind::NotSent && !hands.journal.is_open(&step.id) {
+        // Stopped before its turn: there is no intent to close.
+        return Ok(());
+    }
+    hands.journal.append(&entry, at)?;
+    close_attempt(step, outcome, at, hands.store)?;
     tracing::info!(
         user.id = %step.user,
         action.kind = step.action.label(),
@@ -104,7 +136,7 @@ async fn send_step(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<Outcom
         attempt = step.attempt,
         "step sent"
     );
-    Ok(outcome)
+    Ok(())
 }
 
 /// Sends, and after an unclear answer reads before sending again.

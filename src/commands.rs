@@ -10,7 +10,7 @@ mod run;
 mod sample;
 mod schema;
 mod session;
-mod setup;
+pub mod setup;
 mod simulate;
 
 use crate::cli::{Cli, Command, Exit};

@@ -4,7 +4,7 @@
 mod deadline;
 mod remedy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::model::{
     Catalog, Cause, Conflicts, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence,
@@ -44,46 +44,26 @@ pub fn diff(
         Ruling::Undetermined { fact } => return left_alone(Reason::Undetermined, Some(fact)),
     };
     let Some(kind) = kind else { return Finding::Healthy };
-    if !known.had_mailbox() && !(rule.adopt && kind == DriftKind::Unlicensed) {
+    if kind == DriftKind::Unlicensed && known.user.licenses.is_none() {
+        return left_alone(Reason::Undetermined, Some("the licences of the account".to_owned()));
+    }
+    let had_mailbox = known.had_mailbox() || known.user.had_mailbox_plan();
+    let is_adopted = rule.adopt && kind == DriftKind::Unlicensed;
+    if !had_mailbox && !is_adopted {
         return left_alone(Reason::NeverHadMailbox, None);
     }
-    Finding::Drift(Box::new(drift(policy, rule, known, &entitlement, kind, catalog, conflicts, now)))
-}
-
-#[expect(clippy::too_many_arguments, reason = "the second half of diff(), split only to fit a screen")]
-fn drift(
-    policy: &Policy,
-    rule: &KeepRule,
-    known: &KnownUser,
-    entitlement: &Entitlement,
-    kind: DriftKind,
-    catalog: &Catalog,
-    conflicts: &Conflicts,
-    now: Timestamp,
-) -> Drift {
-    let clock = deadline::clock(known, entitlement, kind, policy.retention, now);
-    let (remedy, impossible) = remedy::remedy(rule, known, entitlement, kind, catalog);
-    let blocked = blocked(rule, known, entitlement, kind, &clock, conflicts, now, policy).or(impossible);
-    Drift {
-        user: known.id(),
-        upn: known.user.upn.clone(),
-        kind,
-        cause: cause(known, entitlement, kind),
-        rule: rule.reference(),
-        clock,
-        response: response(rule, kind),
-        settle: rule.settle,
-        remedy,
-        blocked,
-    }
+    let case = Case { policy, rule, known, entitlement: &entitlement, kind, now };
+    Finding::Drift(Box::new(case.drift(catalog, conflicts)))
 }
 
 /// `None` when the mailbox is where it should be.
 fn drift_kind(known: &KnownUser, entitlement: &Entitlement) -> Option<DriftKind> {
-    let is_unlicensed = needs_license(known) && !entitlement.is_licensed();
     match known.presence {
-        Presence::Live => is_unlicensed.then_some(DriftKind::Unlicensed),
-        Presence::Deleted { .. } if needs_license(known) && lost_before_deletion(known) => {
+        Presence::Live => {
+            (needs_license(known) && !entitlement.is_licensed()).then_some(DriftKind::Unlicensed)
+        }
+        // The licence was gone already when the account was deleted, as far as can be seen.
+        Presence::Deleted { .. } if needs_license(known) && known.loss.is_some() => {
             Some(DriftKind::UnlicensedAndDeleted)
         }
         Presence::Deleted { .. } => Some(DriftKind::Deleted),
@@ -91,15 +71,82 @@ fn drift_kind(known: &KnownUser, entitlement: &Entitlement) -> Option<DriftKind>
     }
 }
 
-/// The licence was gone already when the account was deleted, as far as can be seen: either noticed before, or the
-/// deleted object lists none although it had one (an admin-centre deletion strips them first).
-fn lost_before_deletion(known: &KnownUser) -> bool {
-    let stripped = known.remembered.is_some() && known.user.licenses.as_ref().is_some_and(Vec::is_empty);
-    known.loss.is_some() || stripped
-}
-
 fn needs_license(known: &KnownUser) -> bool {
     known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license)
+}
+
+/// One kept user whose mailbox is not where it should be.
+struct Case<'a> {
+    policy: &'a Policy,
+    rule: &'a KeepRule,
+    known: &'a KnownUser,
+    entitlement: &'a Entitlement,
+    kind: DriftKind,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    fn drift(&self, catalog: &Catalog, conflicts: &Conflicts) -> Drift {
+        let Self { policy, rule, known, entitlement, kind, now } = *self;
+        let reading = deadline::read(known, entitlement, kind, policy.retention, now);
+        let (remedy, impossible) = remedy::remedy(rule, known, kind, catalog);
+        let blocked = self.blocked(&reading, conflicts).or(impossible);
+        Drift {
+            user: known.id(),
+            upn: known.user.upn.clone(),
+            kind,
+            cause: cause(known, entitlement, kind),
+            rule: rule.reference(),
+            clock: reading.clock,
+            response: response(rule, kind),
+            settle: rule.settle,
+            remedy,
+            blocked,
+        }
+    }
+
+    /// What in the user's own situation forbids the remedy, the most final first.
+    fn blocked(&self, reading: &deadline::Reading, conflicts: &Conflicts) -> Option<Reason> {
+        let Self { known, entitlement, .. } = self;
+        let is_deleted = match self.kind {
+            DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => true,
+            DriftKind::Unlicensed | DriftKind::Gone => false,
+        };
+        match known.presence {
+            Presence::Missing { .. } => return Some(Reason::Confirming),
+            Presence::Gone { .. } => return Some(Reason::Gone),
+            Presence::Live | Presence::Deleted { .. } => {}
+        }
+        if reading.has_passed {
+            return Some(Reason::Expired);
+        }
+        // Only a licence is useless then: a deleted account is restored, whatever became of the subscription.
+        if !is_deleted && matches!(entitlement, Entitlement::SubscriptionLapsed { .. }) {
+            return Some(Reason::SubscriptionLapsed);
+        }
+        if is_deleted && known.user.on_premises_synced {
+            return Some(Reason::SyncedDeleted);
+        }
+        if conflicts.same_address.contains_key(&known.id()) {
+            return Some(Reason::Duplicate);
+        }
+        self.disabled().or_else(|| {
+            deadline::is_contradicted(&reading.clock, self.now).then_some(Reason::DeadlineUnknown)
+        })
+    }
+
+    /// A disabled account is touched only where the rule speaks of it; the accounts of shared mailboxes are disabled by
+    /// design (Microsoft: "block sign-in for the shared mailbox account").
+    fn disabled(&self) -> Option<Reason> {
+        if !needs_license(self.known) || self.rule.names_account_enabled() {
+            return None;
+        }
+        match self.known.user.account_enabled {
+            Some(true) => None,
+            Some(false) => Some(Reason::AccountDisabled),
+            None => Some(Reason::Undetermined),
+        }
+    }
 }
 
 fn response(rule: &KeepRule, kind: DriftKind) -> Response {
@@ -128,47 +175,10 @@ fn cause(known: &KnownUser, entitlement: &Entitlement, kind: DriftKind) -> Cause
                 Cause::GroupLicenseRemoved
             }
             Some(_) => Cause::LicenseRemoved,
-            None if known.had_mailbox() => Cause::LicenseRemoved,
+            None if known.user.had_mailbox_plan() => Cause::LicenseRemoved,
             None => Cause::NeverLicensed,
         },
     }
-}
-
-/// What in the user's own situation forbids the remedy, the most final first.
-#[expect(clippy::too_many_arguments, reason = "a list of independent questions about one user")]
-fn blocked(
-    rule: &KeepRule,
-    known: &KnownUser,
-    entitlement: &Entitlement,
-    kind: DriftKind,
-    clock: &crate::model::LossClock,
-    conflicts: &Conflicts,
-    now: Timestamp,
-    policy: &Policy,
-) -> Option<Reason> {
-    let is_deleted = matches!(kind, DriftKind::Deleted | DriftKind::UnlicensedAndDeleted);
-    let is_disabled = known.user.account_enabled == Some(false) && !rule.names_account_enabled();
-    match known.presence {
-        Presence::Missing { .. } => return Some(Reason::Confirming),
-        Presence::Gone { .. } => return Some(Reason::Gone),
-        Presence::Live | Presence::Deleted { .. } => {}
-    }
-    if deadline::has_passed(clock, kind, policy.retention, now) {
-        return Some(Reason::Expired);
-    }
-    if let Entitlement::SubscriptionLapsed { .. } = entitlement {
-        return Some(Reason::SubscriptionLapsed);
-    }
-    if is_deleted && known.user.on_premises_synced {
-        return Some(Reason::SyncedDeleted);
-    }
-    if conflicts.same_address.contains_key(&known.id()) {
-        return Some(Reason::Duplicate);
-    }
-    if is_disabled && needs_license(known) {
-        return Some(Reason::AccountDisabled);
-    }
-    deadline::is_contradicted(clock).then_some(Reason::DeadlineUnknown)
 }
 
 /// The state under which a drift is counted.

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod explain;
+mod mass;
 pub mod pace;
 mod seats;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use crate::model::{
     Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, LedgerEntry, Plan, Reason, Remedy,
     Response, SkuId, Step, Timestamp, UserId, Waiting,
 };
-use crate::policy::Policy;
+use crate::policy::{Policy, Unanswered};
 use seats::Seats;
 
 /// Everything a plan depends on.
@@ -50,30 +51,40 @@ pub fn plan(input: &Input<'_>) -> Plan {
         match readiness(drift, input) {
             Ok(()) => ready.push(drift),
             Err(held) => {
-                plan.asks.extend(held.ask);
+                plan.asks.extend(held.ask.map(|ask| *ask));
                 plan.waiting.push(waiting(drift, held.reason, held.until, held.detail));
             }
         }
     }
-    ready.sort_by_key(|drift| pace::urgency(drift, input.now));
-    if let Some(ask) = mass_event(input) {
-        for drift in ready.drain(..) {
-            plan.waiting.push(waiting(drift, Reason::MassEvent, None, Some(ask.question.clone())));
-        }
-        plan.asks.push(ask);
+    if let Some(event) = mass::event(input) {
+        let is_released = |drift: &&Drift| mass::answer(drift, input).is_some_and(|answer| answer.granted);
+        let (released, held): (Vec<&Drift>, Vec<&Drift>) = ready.into_iter().partition(is_released);
+        ready = released;
+        let question = event.question.clone();
+        let held = held.into_iter();
+        plan.waiting
+            .extend(held.map(|drift| waiting(drift, Reason::MassEvent, None, Some(question.clone()))));
+        plan.asks.push(event);
     }
+    ready.sort_by_key(|drift| pace::urgency(drift, input.now));
     give_out(ready, input, &mut plan);
     plan.waiting.sort_by_key(|waiting| (waiting.deadline.is_none(), waiting.deadline, waiting.user));
+    plan.asks.sort_by(|one, other| {
+        (one.act_by.is_none(), one.act_by, &one.id).cmp(&(other.act_by.is_none(), other.act_by, &other.id))
+    });
     plan.digest = digest(&plan.steps);
     plan
 }
+
+/// Observations in which a drift must have stood before anything is done: one may be a stale read.
+const CONFIRMED_BY: u32 = 2;
 
 /// Why a drift has no step yet.
 struct Held {
     reason: Reason,
     until: Option<Timestamp>,
     detail: Option<String>,
-    ask: Option<Ask>,
+    ask: Option<Box<Ask>>,
 }
 
 impl Held {
@@ -88,7 +99,11 @@ impl Held {
 
 /// Whether a drift may become a step as far as it alone is concerned; the checks stand in order of precedence.
 fn readiness(drift: &Drift, input: &Input<'_>) -> Result<(), Held> {
-    if let Some(reason) = drift.blocked {
+    let entry = input.ledger.get(&drift.user);
+    let pending = entry.and_then(|entry| entry.pending.as_ref());
+    // Right after our own request a member without a licence is no fault of the group's yet.
+    let is_blocked_by_us = pending.is_some() && drift.blocked == Some(Reason::GroupLicenseError);
+    if let Some(reason) = drift.blocked.filter(|_| !is_blocked_by_us) {
         return Err(Held::because(reason));
     }
     if let Some(reason) = input.closed {
@@ -97,97 +112,57 @@ fn readiness(drift: &Drift, input: &Input<'_>) -> Result<(), Held> {
     if drift.response == Response::Report {
         return Err(Held::because(Reason::ReportOnly));
     }
-    let entry = input.ledger.get(&drift.user);
-    if let Some(pending) = entry.and_then(|entry| entry.pending.as_ref()) {
+    if let Some(pending) = pending {
         return Err(Held::until(Reason::AwaitingEffect, pending.sent + DIRECTORY_SETTLE));
     }
-    match entry {
-        Some(entry) if entry.sightings >= 2 => {}
-        Some(_) | None => return Err(Held::because(Reason::Confirming)),
-    }
+    let Some(entry) = entry.filter(|entry| entry.sightings >= CONFIRMED_BY) else {
+        return Err(Held::because(Reason::Confirming));
+    };
     let settled = pace::settled_at(drift, entry);
     if settled > input.now {
         return Err(Held::until(Reason::Settling, settled));
     }
-    if let Some(next) = entry.and_then(|entry| entry.next_attempt).filter(|next| *next > input.now) {
-        let detail = entry.and_then(|entry| entry.attempts.last()).map(|attempt| attempt.detail.clone());
+    if let Some(next) = entry.next_attempt.filter(|next| *next > input.now) {
+        let detail = entry.attempts.last().map(|attempt| attempt.detail.clone());
         return Err(Held { detail, ..Held::until(Reason::BackingOff, next) });
     }
     approved(drift, entry, input)
 }
 
 /// Questions that only a person answers: the rule says `ask`, or our repair was undone twice.
-fn approved(drift: &Drift, entry: Option<&LedgerEntry>, input: &Input<'_>) -> Result<(), Held> {
-    let is_flapping = entry.is_some_and(|entry| pace::is_flapping(entry, input.now));
-    let reason = match (is_flapping, drift.response) {
+fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(), Held> {
+    if mass::answer(drift, input).is_some_and(|answer| !answer.granted) {
+        return Err(Held::because(Reason::Denied));
+    }
+    let reason = match (pace::is_flapping(entry, input.now), drift.response) {
         (true, _) => Reason::Flapping,
         (false, Response::Ask) => Reason::Ask,
         (false, Response::Act | Response::Report) => return Ok(()),
     };
-    let first_seen = entry.map_or(input.now, |entry| entry.first_seen);
-    let id = ask_id(&[&reason.label(), &drift.user, &drift.kind.label(), &first_seen]);
-    match input.answers.get(&id).map(|answer| answer.granted) {
-        Some(true) => Ok(()),
-        Some(false) => Err(Held::because(Reason::Denied)),
-        None => {
-            let question = format!("{}: {} ({})", drift.upn, reason.sentence(), drift.cause.label());
-            let ask = Ask {
-                id,
-                reason,
-                users: vec![drift.user],
-                question,
-                opened: first_seen,
-                act_by: drift.clock.act_by,
-            };
-            Err(Held { ask: Some(ask), ..Held::because(reason) })
-        }
+    let id = stable_id(&[&reason.label(), &drift.user, &drift.kind.label(), &entry.first_seen]);
+    if let Some(answer) = input.answers.get(&id) {
+        return if answer.granted { Ok(()) } else { Err(Held::because(Reason::Denied)) };
     }
-}
-
-/// One question for many: more mailboxes are concerned than the policy lets pass without a person.
-fn mass_event(input: &Input<'_>) -> Option<Ask> {
-    let limits = &input.policy.limits;
-    let concerned: Vec<&Drift> = input
-        .drifts
-        .iter()
-        .filter(|drift| {
-            drift.blocked.is_none() && drift.response != Response::Report && input.closed.is_none()
-        })
-        .collect();
-    let is_open = |drift: &&Drift| !input.answers.values().any(|answer| is_mass_approval(answer, drift.user));
-    let concerned: Vec<&Drift> = concerned.into_iter().filter(is_open).collect();
-    if concerned.is_empty() {
-        return None;
+    if is_decided_by_time(drift, input) {
+        return Ok(());
     }
-    let count = concerned.len() as u64 + u64::from(input.sent_last_day);
-    let allowed = (limits.share * input.kept as f64).floor() as u64;
-    if count <= u64::from(limits.floor) || count <= allowed {
-        return None;
-    }
-    let users: Vec<UserId> = concerned.iter().map(|drift| drift.user).collect();
-    let id = ask_id(&users.iter().map(|user| user as &dyn std::fmt::Display).collect::<Vec<_>>());
-    let mut causes: BTreeMap<&str, u64> = BTreeMap::new();
-    for drift in &concerned {
-        *causes.entry(drift.cause.label()).or_default() += 1;
-    }
-    let causes: Vec<String> = causes.iter().map(|(cause, count)| format!("{count} {cause}")).collect();
-    Some(Ask {
+    let ask = Ask {
         id,
-        reason: Reason::MassEvent,
-        question: format!(
-            "{count} of {} kept mailboxes are concerned within a day, the policy allows {} without a person ({})",
-            input.kept,
-            allowed.max(u64::from(limits.floor)),
-            causes.join(", "),
-        ),
-        opened: input.now,
-        act_by: concerned.iter().filter_map(|drift| drift.clock.act_by).min(),
-        users,
-    })
+        reason,
+        users: vec![drift.user],
+        question: format!("{}: {} ({})", drift.upn, reason.sentence(), drift.cause.label()),
+        opened: entry.first_seen,
+        act_by: drift.clock.act_by,
+    };
+    Err(Held { ask: Some(Box::new(ask)), ..Held::because(reason) })
 }
 
-fn is_mass_approval(answer: &Answer, user: UserId) -> bool {
-    answer.granted && answer.reason == Reason::MassEvent && answer.users.contains(&user)
+/// Nobody answered, "act by" is reached, and the policy wants the mailbox kept then.
+fn is_decided_by_time(drift: &Drift, input: &Input<'_>) -> bool {
+    match input.policy.unanswered_asks {
+        Unanswered::Act => drift.clock.act_by.is_some_and(|act_by| act_by <= input.now),
+        Unanswered::Report => false,
+    }
 }
 
 /// Gives limits and seats to the ready drifts, the most urgent first.
@@ -235,7 +210,7 @@ fn action(drift: &Drift, seats: &mut Seats<'_>) -> Result<Action, Reason> {
         },
         Remedy::SetUsageLocation { location } => Ok(Action::SetUsageLocation { location: location.clone() }),
         Remedy::Restore => Ok(Action::Restore),
-        Remedy::Nothing => Err(Reason::NoUsableSku),
+        Remedy::Nothing => Err(drift.blocked.unwrap_or(Reason::NoUsableSku)),
     }
 }
 
@@ -243,8 +218,10 @@ fn step(drift: &Drift, action: Action, input: &Input<'_>) -> Step {
     let entry = input.ledger.get(&drift.user);
     let first_seen = entry.map_or(input.now, |entry| entry.first_seen);
     let attempts = entry.map_or(0, |entry| entry.attempts_at(&action));
+    // The ledger forgets old attempts, so their number alone would repeat.
+    let last_attempt = entry.and_then(|entry| entry.attempts.last()).map_or(0, |last| last.at.as_millis());
     Step {
-        id: ask_id(&[&drift.user, &action.label(), &first_seen, &attempts]),
+        id: stable_id(&[&drift.user, &action.label(), &first_seen, &attempts, &last_attempt]),
         user: drift.user,
         upn: drift.upn.clone(),
         drift: drift.kind,
@@ -274,8 +251,8 @@ fn waiting(drift: &Drift, reason: Reason, until: Option<Timestamp>, detail: Opti
     }
 }
 
-/// Twelve hex digits that stay the same for the same question.
-fn ask_id(parts: &[&dyn std::fmt::Display]) -> String {
+/// Twelve hex digits that stay the same for the same question or step.
+fn stable_id(parts: &[&dyn std::fmt::Display]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.to_string());

@@ -1,7 +1,7 @@
 //! Settings and policy for a simulated company: what `simulate` writes and `demo` runs with.
 
 use crate::model::TenantId;
-use crate::sim::scenario::Company;
+use crate::sim::scenario::{Company, FRONTLINE_DEPARTMENT, GROUP_LICENSED_DEPARTMENT};
 
 /// The policy of the simulated company, as an operator would write it.
 pub fn policy(company: &Company) -> String {
@@ -37,8 +37,17 @@ keep:
     settle: 1h
 
   - name: staff licensed by group
-    match: {{ user_type: member, department: "*", group: {licensing_group} }}
+    match: {{ user_type: member, department: {GROUP_LICENSED_DEPARTMENT} }}
     licenses: [SPE_E3]
+    assign: {{ group: {licensing_group} }}
+    usage_location: "NO"
+    on_license_lost: act
+    on_deleted: act
+    settle: 2h
+
+  - name: frontline
+    match: {{ user_type: member, department: {FRONTLINE_DEPARTMENT} }}
+    licenses: [EXCHANGESTANDARD]
     usage_location: "NO"
     on_license_lost: act
     on_deleted: act
@@ -46,7 +55,7 @@ keep:
 
   - name: staff
     match: {{ user_type: member, mail: "*@{domain}" }}
-    licenses: [SPE_E3, EXCHANGESTANDARD]
+    licenses: [SPE_E3]
     usage_location: "NO"
     on_license_lost: act
     on_deleted: act

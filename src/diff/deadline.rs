@@ -1,11 +1,12 @@
 //! The clocks: when a mailbox is lost for good, and what speaks for it.
 //!
 //! Two independent clocks run: from the loss of the licence (Microsoft: "removes the mailbox after 30 days", 60 with
-//! Delicensing Resiliency), and from the deletion of the account (always 30 days). The earlier one counts, and within an
-//! interval of uncertainty its earlier end.
+//! Delicensing Resiliency), and from the deletion of the account (always 30 days). The earlier one counts, and within
+//! an interval of uncertainty its earlier end.
 
 use crate::model::{
-    Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss, LossClock, Presence, Span, Timestamp,
+    Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss, LossClock, Presence, ProvisioningError,
+    Span, Timestamp,
 };
 use crate::policy::Retention;
 
@@ -13,36 +14,45 @@ use crate::policy::Retention;
 /// remove a recently deleted user").
 pub const DELETED_RETENTION: Span = Span::from_days(30);
 
-/// The clock of one drift.
-pub fn clock(
+/// The clocks of one drift, read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The clock that counts.
+    pub clock: LossClock,
+    /// Even the latest possible start of one of the clocks lies a whole retention back: the mailbox is gone for
+    /// certain.
+    pub has_passed: bool,
+}
+
+/// Reads the clocks of one drift.
+pub fn read(
     known: &KnownUser,
     entitlement: &Entitlement,
     kind: DriftKind,
     retention: Retention,
     now: Timestamp,
-) -> LossClock {
-    let deletion = deletion_clock(known, retention);
-    match kind {
-        DriftKind::Unlicensed => license_clock(known, entitlement, retention, now),
-        DriftKind::Deleted => deletion.unwrap_or_else(|| not_running(now, Vec::new())),
+) -> Reading {
+    let license = match kind {
+        DriftKind::Unlicensed => Some(license_clock(known, entitlement, retention, now)),
         DriftKind::UnlicensedAndDeleted | DriftKind::Gone => {
-            let license = known.loss.as_ref().map(|loss| loss_clock(loss, retention, now));
-            match (license, deletion) {
-                (Some(license), Some(deletion)) => earlier(license, deletion),
-                (Some(clock), None) | (None, Some(clock)) => clock,
-                (None, None) => not_running(now, Vec::new()),
-            }
+            known.loss.as_ref().map(|loss| loss_clock(loss, retention, now))
         }
-    }
-}
-
-/// True when even the latest possible start of the clock lies a whole retention back.
-pub fn has_passed(clock: &LossClock, kind: DriftKind, retention: Retention, now: Timestamp) -> bool {
-    let limit = match kind {
-        DriftKind::Unlicensed => retention.days,
-        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted | DriftKind::Gone => DELETED_RETENTION,
+        DriftKind::Deleted => None,
     };
-    clock.certainty != Certainty::NotRunning && clock.latest + limit <= now
+    let deletion = match kind {
+        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => deletion_clock(known, retention),
+        DriftKind::Unlicensed | DriftKind::Gone => None,
+    };
+    let has_passed = |clock: &Option<LossClock>, limit: Span| {
+        clock.as_ref().is_some_and(|clock| is_running(clock) && clock.latest + limit <= now)
+    };
+    let has_passed = has_passed(&license, retention.days) || has_passed(&deletion, DELETED_RETENTION);
+    let clock = match (license, deletion) {
+        (Some(license), Some(deletion)) => earlier(license, deletion),
+        (Some(clock), None) | (None, Some(clock)) => clock,
+        (None, None) => not_running(now, Vec::new()),
+    };
+    Reading { clock, has_passed }
 }
 
 /// True when the deadline is not known, or only its earliest possible date has passed.
@@ -54,10 +64,19 @@ pub fn is_unknown(clock: &LossClock, now: Timestamp) -> bool {
     }
 }
 
-/// True when nothing was observed and the only date says that it is too late already.
-pub fn is_contradicted(clock: &LossClock) -> bool {
-    clock.certainty == Certainty::Unknown
-        && clock.evidence.iter().any(|evidence| matches!(evidence, Evidence::AssignedPlan { .. }))
+/// True when the loss itself was not observed and the only date for it says that it is too late.
+pub fn is_contradicted(clock: &LossClock, now: Timestamp) -> bool {
+    match clock.certainty {
+        Certainty::Hinted => clock.deadline.is_some_and(|deadline| deadline <= now),
+        Certainty::Unknown => {
+            clock.evidence.iter().any(|evidence| matches!(evidence, Evidence::AssignedPlan { .. }))
+        }
+        Certainty::Known | Certainty::NotRunning => false,
+    }
+}
+
+fn is_running(clock: &LossClock) -> bool {
+    clock.certainty != Certainty::NotRunning
 }
 
 fn license_clock(
@@ -66,28 +85,26 @@ fn license_clock(
     retention: Retention,
     now: Timestamp,
 ) -> LossClock {
-    let holds: Vec<Evidence> = known
-        .user
-        .provisioning_errors
-        .iter()
-        .filter(|error| {
-            !error.is_resolved && error.service_instance.to_ascii_lowercase().starts_with("exchange")
-        })
-        .map(|error| Evidence::Hold { service_instance: error.service_instance.clone() })
-        .collect();
-    if !holds.is_empty() || matches!(entitlement, Entitlement::SubscriptionLapsed { .. }) {
-        return not_running(now, holds);
-    }
-    match &known.loss {
-        Some(loss) => loss_clock(loss, retention, now),
-        None => LossClock {
-            certainty: Certainty::Unknown,
-            earliest: None,
-            latest: now,
-            deadline: None,
-            act_by: None,
-            evidence: vec![Evidence::FirstSeenWithout { noticed: now }],
-        },
+    let Some(loss) = &known.loss else {
+        // A lapsed subscription preserves the mailbox, and who never had one loses none. Else it was just found
+        // missing.
+        let is_kept = matches!(entitlement, Entitlement::SubscriptionLapsed { .. }) || !known.had_mailbox();
+        return if is_kept { not_running(now, Vec::new()) } else { first_seen(now) };
+    };
+    let hold =
+        |error: &ProvisioningError| Evidence::Hold { service_instance: error.service_instance.clone() };
+    let holds: Vec<Evidence> = known.user.holds(loss).map(hold).collect();
+    if holds.is_empty() { loss_clock(loss, retention, now) } else { not_running(now, holds) }
+}
+
+fn first_seen(now: Timestamp) -> LossClock {
+    LossClock {
+        certainty: Certainty::Unknown,
+        earliest: None,
+        latest: now,
+        deadline: None,
+        act_by: None,
+        evidence: vec![Evidence::FirstSeenWithout { noticed: now }],
     }
 }
 

@@ -1,8 +1,13 @@
 //! Whether a user's licences entitle to a mailbox, read from the directory alone.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::{CapabilityStatus, Catalog, GroupId, License, SkuId, Timestamp, User, is_mailbox_plan};
+use super::{
+    AssignedPlan, CapabilityStatus, Catalog, GroupId, License, Loss, PlanId, ProvisioningError, Sku, SkuId,
+    Timestamp, User, is_mailbox_plan,
+};
 
 /// How a licence reaches a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,7 +23,7 @@ pub enum Entitlement {
     Licensed { sku: SkuId, is_confirmed: bool },
     /// The product is assigned, every mailbox plan in it is switched off.
     PlanDisabled { sku: SkuId },
-    /// Assigned, but the subscription behind it is suspended or locked out: a licence cannot help.
+    /// Assigned, but the subscription behind it is suspended, locked out or over: a licence cannot help.
     SubscriptionLapsed { sku: SkuId, status: CapabilityStatus },
     /// A group should give the licence and cannot.
     GroupError { sku: SkuId, group: GroupId, error: String },
@@ -27,35 +32,26 @@ pub enum Entitlement {
 }
 
 impl Entitlement {
-    /// Reads the user's licences against the tenant's products.
+    /// Reads the user's licences against the tenant's products. The best licence counts: usable before not yet usable,
+    /// before lapsed, before switched off.
     ///
     /// A product that the catalogue does not list is judged by the user's own plan entries: an enabled mailbox plan
     /// counts, so that an unknown product never looks like a loss.
     pub fn of(user: &User, catalog: &Catalog) -> Self {
-        let mut disabled = None;
-        let mut lapsed = None;
+        let (mut unconfirmed, mut lapsed, mut disabled) = (None, None, None);
         for license in user.licenses() {
             match Self::of_license(user, license, catalog) {
-                Some(Self::PlanDisabled { sku }) => disabled = disabled.or(Some(sku)),
-                Some(Self::SubscriptionLapsed { sku, status }) => lapsed = lapsed.or(Some((sku, status))),
-                Some(licensed) => return licensed,
-                None => {}
+                Some(licensed @ Self::Licensed { is_confirmed: true, .. }) => return licensed,
+                Some(licensed @ Self::Licensed { .. }) => unconfirmed = unconfirmed.or(Some(licensed)),
+                Some(ended @ Self::SubscriptionLapsed { .. }) => lapsed = lapsed.or(Some(ended)),
+                Some(off @ Self::PlanDisabled { .. }) => disabled = disabled.or(Some(off)),
+                Some(Self::GroupError { .. } | Self::None { .. }) | None => {}
             }
         }
-        if let Some((sku, status)) = lapsed {
-            return Self::SubscriptionLapsed { sku, status };
-        }
-        if let Some(sku) = disabled {
-            return Self::PlanDisabled { sku };
-        }
-        if let Some(error) = Self::group_error(user, catalog) {
-            return error;
-        }
-        let lost: Vec<_> = user.plans.iter().filter(|plan| is_mailbox_plan(plan.plan)).collect();
-        Self::None {
-            had_mailbox_plan: !lost.is_empty(),
-            lost_hint: lost.iter().filter_map(|plan| plan.assigned).max(),
-        }
+        let without_license =
+            || Self::None { had_mailbox_plan: user.had_mailbox_plan(), lost_hint: user.lost_hint() };
+        let found = unconfirmed.or(lapsed).or(disabled).or_else(|| Self::group_error(user, catalog));
+        found.unwrap_or_else(without_license)
     }
 
     pub fn is_licensed(&self) -> bool {
@@ -64,37 +60,36 @@ impl Entitlement {
 
     fn of_license(user: &User, license: &License, catalog: &Catalog) -> Option<Self> {
         let sku = license.sku;
-        let Some(product) = catalog.get(sku) else {
-            let is_enabled = user.plans.iter().any(|plan| {
-                is_mailbox_plan(plan.plan)
-                    && is_usable(&plan.status)
-                    && !license.disabled_plans.contains(&plan.plan)
-            });
-            return is_enabled.then_some(Self::Licensed { sku, is_confirmed: true });
-        };
+        let Some(product) = catalog.get(sku) else { return Self::of_unlisted(user, license) };
         if !product.carries_mailbox() {
             return None;
         }
-        let mut enabled =
-            product.mailbox_plans().filter(|plan| !license.disabled_plans.contains(plan)).peekable();
-        if enabled.peek().is_none() {
+        let is_on = |plan: &PlanId| !license.disabled_plans.contains(plan);
+        let enabled: BTreeSet<PlanId> = product.mailbox_plans().filter(is_on).collect();
+        if enabled.is_empty() {
             return Some(Self::PlanDisabled { sku });
         }
-        let statuses: Vec<&CapabilityStatus> = enabled
-            .flat_map(|plan| {
-                user.plans.iter().filter(move |entry| entry.plan == plan).map(|entry| &entry.status)
-            })
-            .collect();
-        if statuses.iter().any(|status| is_usable(status)) {
-            return Some(Self::Licensed { sku, is_confirmed: true });
-        }
-        let lapsed = statuses
-            .iter()
-            .find(|status| matches!(status, CapabilityStatus::Suspended | CapabilityStatus::LockedOut));
-        Some(match lapsed {
-            Some(status) => Self::SubscriptionLapsed { sku, status: (*status).clone() },
-            None => Self::Licensed { sku, is_confirmed: false },
+        let is_product_over = has_ended(&product.capability_status);
+        Some(match standing(user, &enabled) {
+            PlanStanding::Usable => Self::Licensed { sku, is_confirmed: true },
+            PlanStanding::Ended(status) => Self::SubscriptionLapsed { sku, status },
+            PlanStanding::Open if is_product_over => {
+                let status = CapabilityStatus::Other(product.capability_status.clone());
+                Self::SubscriptionLapsed { sku, status }
+            }
+            PlanStanding::Open => Self::Licensed { sku, is_confirmed: false },
         })
+    }
+
+    fn of_unlisted(user: &User, license: &License) -> Option<Self> {
+        let sku = license.sku;
+        let plans = user.plans.iter().map(|entry| entry.plan);
+        let is_on = |plan: &PlanId| is_mailbox_plan(*plan) && !license.disabled_plans.contains(plan);
+        match standing(user, &plans.filter(is_on).collect()) {
+            PlanStanding::Usable => Some(Self::Licensed { sku, is_confirmed: true }),
+            PlanStanding::Ended(status) => Some(Self::SubscriptionLapsed { sku, status }),
+            PlanStanding::Open => None,
+        }
     }
 
     fn group_error(user: &User, catalog: &Catalog) -> Option<Self> {
@@ -110,6 +105,63 @@ impl Entitlement {
     }
 }
 
-fn is_usable(status: &CapabilityStatus) -> bool {
-    matches!(status, CapabilityStatus::Enabled | CapabilityStatus::Warning)
+/// What the user's own entries say of some plans.
+enum PlanStanding {
+    Usable,
+    /// The subscription is suspended or locked out; Microsoft preserves the data.
+    Ended(CapabilityStatus),
+    /// No entry yet, one of an earlier licence, or a status that is not known.
+    Open,
+}
+
+fn standing(user: &User, plans: &BTreeSet<PlanId>) -> PlanStanding {
+    let mut ended = None;
+    for entry in user.plans.iter().filter(|entry| plans.contains(&entry.plan)) {
+        match &entry.status {
+            CapabilityStatus::Enabled | CapabilityStatus::Warning => return PlanStanding::Usable,
+            CapabilityStatus::Suspended | CapabilityStatus::LockedOut => ended = Some(entry.status.clone()),
+            CapabilityStatus::Deleted | CapabilityStatus::Other(_) => {}
+        }
+    }
+    ended.map_or(PlanStanding::Open, PlanStanding::Ended)
+}
+
+/// True for the states of a product in which nothing of it works (Graph: subscribedSku, capabilityStatus).
+fn has_ended(capability_status: &str) -> bool {
+    ["suspended", "lockedout", "deleted"].iter().any(|ended| ended.eq_ignore_ascii_case(capability_status))
+}
+
+impl Sku {
+    /// False when the subscription has ended: what is left of its seats cannot be given out.
+    pub fn is_assignable(&self) -> bool {
+        !has_ended(&self.capability_status)
+    }
+}
+
+/// What the directory keeps of a mailbox when the licence is gone.
+impl User {
+    /// A mailbox plan stands in `assignedPlans`, in whatever state: entries of removed licences stay.
+    pub fn had_mailbox_plan(&self) -> bool {
+        self.plans.iter().any(|entry| is_mailbox_plan(entry.plan))
+    }
+
+    /// The newest date on a mailbox plan that is gone. Undocumented there, so only a hint; the date of an entry in any
+    /// other state is that of the assignment, and says nothing.
+    pub fn lost_hint(&self) -> Option<Timestamp> {
+        let is_lost =
+            |entry: &&AssignedPlan| is_mailbox_plan(entry.plan) && entry.status == CapabilityStatus::Deleted;
+        self.plans.iter().filter(is_lost).filter_map(|entry| entry.assigned).max()
+    }
+
+    /// Exchange's complaints that it may not disconnect the mailbox: a hold keeps it (Microsoft: "Mailboxes on
+    /// litigation hold do not become inactive when the license is removed"). An older or undated complaint is about
+    /// something else.
+    pub fn holds(&self, loss: &Loss) -> impl Iterator<Item = &ProvisioningError> {
+        let earliest = loss.last_with.or(loss.hint);
+        self.provisioning_errors.iter().filter(move |error| {
+            let is_exchange = error.service_instance.to_ascii_lowercase().starts_with("exchange");
+            let is_later = error.created.is_some_and(|created| earliest.is_none_or(|at| created >= at));
+            is_exchange && !error.is_resolved && is_later
+        })
+    }
 }

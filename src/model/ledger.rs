@@ -54,22 +54,38 @@ impl LedgerEntry {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// A complete observation shows this drift. A drift that had gone, or became one of another kind, starts anew; what
-    /// follows a restore of ours is the same story and keeps its age.
+    /// A complete observation shows this drift. A drift that had gone is a new story; one that becomes of another kind
+    /// must be confirmed anew, but it is the same mailbox, warned of and counted already. What follows a restore of
+    /// ours is no news at all and keeps its age.
     pub fn saw(&mut self, drift: DriftKind, now: Timestamp) {
-        let is_our_restore = drift == DriftKind::Unlicensed
-            && self.drift != DriftKind::Unlicensed
-            && self.attempts.iter().any(|attempt| attempt.action == Action::Restore);
-        if self.resolved.is_some() || (self.drift != drift && !is_our_restore) {
+        let is_new_story = self.resolved.is_some();
+        if is_new_story {
+            self.warned = false;
+            self.counted_lost = false;
+        }
+        if is_new_story || (self.drift != drift && !self.is_our_restore(drift)) {
             self.first_seen = now;
             self.sightings = 0;
             self.next_attempt = None;
-            self.warned = false;
-            self.counted_lost = false;
         }
         self.drift = drift;
         self.resolved = None;
         self.sightings = self.sightings.saturating_add(1);
+    }
+
+    /// The account came back by a request of ours in this story, and only its licence is still missing.
+    fn is_our_restore(&self, drift: DriftKind) -> bool {
+        let was_deleted = matches!(self.drift, DriftKind::Deleted | DriftKind::UnlicensedAndDeleted);
+        let was_sent = |attempt: &Attempt| match attempt.outcome {
+            Some(OutcomeKind::Accepted | OutcomeKind::AlreadyDone | OutcomeKind::Uncertain) | None => true,
+            Some(
+                OutcomeKind::Deferred | OutcomeKind::NoSeat | OutcomeKind::Refused | OutcomeKind::NotSent,
+            ) => false,
+        };
+        let is_ours = |attempt: &Attempt| {
+            attempt.action == Action::Restore && attempt.at >= self.first_seen && was_sent(attempt)
+        };
+        drift == DriftKind::Unlicensed && was_deleted && self.attempts.iter().any(is_ours)
     }
 }
 
@@ -93,4 +109,53 @@ pub struct Pending {
     pub is_uncertain: bool,
     /// The mailbox that must come back, where one was recorded.
     pub expected_mailbox: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_secs(hours * 3600)
+    }
+
+    fn restored(outcome: Option<OutcomeKind>, hours: i64) -> LedgerEntry {
+        let mut entry = LedgerEntry::opened(DriftKind::Deleted, at(10));
+        entry.saw(DriftKind::Deleted, at(10));
+        entry.saw(DriftKind::Deleted, at(11));
+        entry.attempts.push(Attempt {
+            at: at(hours),
+            action: Action::Restore,
+            outcome,
+            detail: String::new(),
+        });
+        entry.saw(DriftKind::Unlicensed, at(13));
+        entry
+    }
+
+    #[test]
+    fn what_follows_a_restore_of_ours_keeps_its_age() {
+        let entry = restored(Some(OutcomeKind::Accepted), 12);
+        assert_eq!((entry.first_seen, entry.sightings), (at(10), 3));
+    }
+
+    #[test]
+    fn what_follows_the_restore_of_somebody_else_is_confirmed_anew() {
+        for entry in [restored(Some(OutcomeKind::Refused), 12), restored(Some(OutcomeKind::Accepted), 2)] {
+            assert_eq!((entry.first_seen, entry.sightings), (at(13), 1));
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_expires_and_is_purged_was_warned_of_and_is_lost_once() {
+        let mut entry = LedgerEntry::opened(DriftKind::Deleted, at(10));
+        entry.saw(DriftKind::Deleted, at(10));
+        (entry.warned, entry.counted_lost) = (true, true);
+        entry.saw(DriftKind::Gone, at(11));
+        assert!(entry.warned && entry.counted_lost);
+        assert_eq!((entry.first_seen, entry.sightings), (at(11), 1));
+        entry.resolved = Some(at(12));
+        entry.saw(DriftKind::Unlicensed, at(13));
+        assert!(!entry.warned && !entry.counted_lost, "a new story");
+    }
 }

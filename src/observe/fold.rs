@@ -1,10 +1,13 @@
 //! One sighting folded into what is known of the user: the place where a loss is first noticed. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Catalog, Entitlement, GroupId, KnownUser, Loss, MailboxMemory, ObservationKind, Presence, Remembered,
-    Sighting, Timestamp, User, UserId, is_mailbox_plan,
+    Catalog, Entitlement, GroupId, KnownUser, License, Loss, MailboxKind, MailboxMemory, ObservationKind,
+    Presence, Remembered, Sighting, Span, Timestamp, User, UserId, is_mailbox_plan,
 };
 
 /// What is the same for every user of one observation.
@@ -51,96 +54,208 @@ pub fn fold(
 ) -> Option<KnownUser> {
     match (known, sighting) {
         (known, Some(Sighting::Live(user))) => Some(live(known, user, context)),
-        (known, Some(Sighting::Deleted { user, since })) => Some(deleted(known, user, since)),
-        (Some(known), Some(Sighting::Purged(_))) => Some(purged(known, context)),
+        (known, Some(Sighting::Deleted { user, since })) => Some(deleted(known, user, since, context)),
+        (Some(known), Some(Sighting::Purged(_))) => purged(known, context),
         (None, Some(Sighting::Purged(_)) | None) => None,
         (Some(known), None) => absent(known, context),
     }
 }
 
-fn live(known: Option<KnownUser>, user: User, context: &Context<'_>) -> KnownUser {
-    let entitlement = Entitlement::of(&user, context.catalog);
-    let groups = context.memberships.of(user.id);
-    let (mailbox, remembered, loss) = match known {
-        Some(known) => (known.mailbox, known.remembered, known.loss),
-        None => (MailboxMemory::default(), None, None),
-    };
-    if entitlement.is_licensed() {
-        let remembered = Some(remember(&user, context.catalog));
-        let groups_read = context.memberships.read();
-        return KnownUser {
-            user,
-            presence: Presence::Live,
-            groups,
-            groups_read,
-            mailbox,
-            remembered,
-            loss: None,
-        };
+fn live(known: Option<KnownUser>, mut user: User, context: &Context<'_>) -> KnownUser {
+    if let (None, Some(known)) = (&user.licenses, &known) {
+        keep_licenses(&mut user, &known.user);
     }
-    let loss = loss.or_else(|| begin_loss(&entitlement, remembered.is_some(), context));
+    let entitlement = Entitlement::of(&user, context.catalog);
+    let loss = loss(known.as_ref(), &user, &entitlement, context);
+    let before = known.as_ref().and_then(|known| known.remembered.as_ref());
+    let remembered = match &entitlement {
+        Entitlement::Licensed { .. } => Some(remember(&user, before, context.catalog)),
+        Entitlement::PlanDisabled { .. } => before.map(|memory| switched_off_since(memory, &user)),
+        Entitlement::SubscriptionLapsed { .. }
+        | Entitlement::GroupError { .. }
+        | Entitlement::None { .. } => before.cloned(),
+    };
     KnownUser {
-        user,
         presence: Presence::Live,
-        groups,
+        groups: context.memberships.of(user.id),
         groups_read: context.memberships.read(),
-        mailbox,
+        mailbox: known.map(|known| known.mailbox).unwrap_or_default(),
         remembered,
         loss,
+        user,
     }
 }
 
-/// A loss begins when the licence was seen before, or a mailbox plan stands in the directory as gone. A user who never had one
-/// has lost nothing.
-fn begin_loss(entitlement: &Entitlement, was_licensed: bool, context: &Context<'_>) -> Option<Loss> {
-    let (had_mailbox_plan, hint) = match entitlement {
-        Entitlement::None { had_mailbox_plan, lost_hint } => (*had_mailbox_plan, *lost_hint),
-        Entitlement::PlanDisabled { .. } | Entitlement::SubscriptionLapsed { .. } => (true, None),
-        Entitlement::GroupError { .. } | Entitlement::Licensed { .. } => (false, None),
-    };
-    (was_licensed || had_mailbox_plan).then(|| Loss {
-        last_with: was_licensed.then_some(context.previous).flatten(),
-        noticed: context.observed,
-        hint,
-        had_mailbox_plan,
-    })
+/// Graph did not say which licences there are: that is not "none".
+fn keep_licenses(user: &mut User, before: &User) {
+    user.licenses.clone_from(&before.licenses);
+    user.plans.clone_from(&before.plans);
+    user.assignments.clone_from(&before.assignments);
 }
 
-/// The licences that carry a mailbox, with what is switched off in them, and how they came.
-fn remember(user: &User, catalog: &Catalog) -> Remembered {
+/// The loss that runs after this observation; `None` while nothing is lost.
+fn loss(
+    before: Option<&KnownUser>,
+    user: &User,
+    entitlement: &Entitlement,
+    context: &Context<'_>,
+) -> Option<Loss> {
+    let running = before.and_then(|known| known.loss.as_ref());
+    if user.licenses.is_none() || !before.is_none_or(needs_license) {
+        return None;
+    }
+    match entitlement {
+        Entitlement::Licensed { .. } => None,
+        // The subscription's own clock preserves the mailbox; a loss from before it goes on.
+        Entitlement::SubscriptionLapsed { .. } => running.cloned(),
+        Entitlement::PlanDisabled { .. } | Entitlement::GroupError { .. } | Entitlement::None { .. } => {
+            match running {
+                Some(loss) if is_hold_over(before, user, loss) => {
+                    Some(Loss { last_with: context.previous, noticed: context.observed, ..loss.clone() })
+                }
+                Some(loss) => Some(loss.clone()),
+                None => begin_loss(before, user, context),
+            }
+        }
+    }
+}
+
+/// A hold kept the mailbox until now: the disconnect begins with its end.
+fn is_hold_over(before: Option<&KnownUser>, user: &User, loss: &Loss) -> bool {
+    before.is_some_and(|known| known.presence == Presence::Live && known.user.holds(loss).next().is_some())
+        && user.holds(loss).next().is_none()
+}
+
+/// A loss begins when a licence or a mailbox was seen before, or a mailbox plan stands in the directory as gone. A
+/// user who never had one has lost nothing.
+fn begin_loss(before: Option<&KnownUser>, user: &User, context: &Context<'_>) -> Option<Loss> {
+    let had_mailbox_plan = user.had_mailbox_plan();
+    if !had_mailbox_plan && !before.is_some_and(KnownUser::had_mailbox) {
+        return None;
+    }
+    let last_with = match before {
+        Some(known) if was_covered(known, context) => match known.presence {
+            Presence::Live => context.previous,
+            Presence::Deleted { since } => context.previous.map(|previous| previous.min(since)),
+            // What became of the licence while the user was nowhere, nobody saw.
+            Presence::Missing { .. } | Presence::Gone { .. } => None,
+        },
+        Some(_) | None => None,
+    };
+    Some(Loss { last_with, noticed: context.observed, hint: user.lost_hint(), had_mailbox_plan })
+}
+
+/// No loss was running, and at the observation before this one a licence or a lapsed subscription kept the mailbox.
+fn was_covered(known: &KnownUser, context: &Context<'_>) -> bool {
+    let is_lapsed =
+        || matches!(Entitlement::of(&known.user, context.catalog), Entitlement::SubscriptionLapsed { .. });
+    known.remembered.is_some() || is_lapsed()
+}
+
+fn needs_license(known: &KnownUser) -> bool {
+    known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license)
+}
+
+/// A person switched the Exchange plan off, and may have switched off more with it.
+fn switched_off_since(memory: &Remembered, user: &User) -> Remembered {
+    let newer = |license: &License| user.license(license.sku).unwrap_or(license).clone();
+    Remembered { licenses: memory.licenses.iter().map(newer).collect(), ..memory.clone() }
+}
+
+/// The licences that carry a mailbox, with what is switched off in them, and how they came. What was switched off in a
+/// product that the user held before is not forgotten: a later repair may come back to it.
+fn remember(user: &User, before: Option<&Remembered>, catalog: &Catalog) -> Remembered {
     let carries = |sku| match catalog.get(sku) {
         Some(product) => product.carries_mailbox(),
         None => user.plans.iter().any(|plan| is_mailbox_plan(plan.plan)),
     };
+    let earlier = before.into_iter().flat_map(|before| &before.licenses);
+    let earlier = earlier.filter(|past| !past.disabled_plans.is_empty() && user.license(past.sku).is_none());
     Remembered {
-        licenses: user.licenses().iter().filter(|license| carries(license.sku)).cloned().collect(),
+        licenses: user
+            .licenses()
+            .iter()
+            .filter(|license| carries(license.sku))
+            .chain(earlier)
+            .cloned()
+            .collect(),
         assignments: user.assignments.iter().filter(|entry| carries(entry.sku)).cloned().collect(),
     }
 }
 
-/// A deleted user is judged by what was known before the deletion; the listing adds the date and what became of the licences.
-fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp) -> KnownUser {
-    match known {
-        Some(mut known) => {
-            known.user.licenses = listed.licenses.or(known.user.licenses);
-            known.presence = Presence::Deleted { since };
-            known
+/// A deleted user is judged by what was known before the deletion; the listing adds the date and what became of the
+/// licences.
+fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
+    let Some(mut known) = known else { return first_seen_deleted(listed, since, context) };
+    if let Some(licenses) = listed.licenses.clone() {
+        known.user.licenses = Some(licenses);
+        if known.loss.is_none() && known.remembered.is_some() && is_stripped(&known, context) {
+            let was_live = known.presence == Presence::Live;
+            known.loss = Some(Loss {
+                last_with: context.previous.filter(|_| was_live).map(|previous| previous.min(since)),
+                noticed: since.min(context.observed),
+                hint: None,
+                had_mailbox_plan: known.user.had_mailbox_plan(),
+            });
         }
-        None => KnownUser {
-            user: listed,
-            presence: Presence::Deleted { since },
-            groups: BTreeSet::new(),
-            groups_read: BTreeSet::new(),
-            mailbox: MailboxMemory::default(),
-            remembered: None,
-            loss: None,
-        },
+    }
+    note_last_words(&mut known.user, listed);
+    known.presence = Presence::Deleted { since };
+    known
+}
+
+/// What HR wrote in the last minutes counts, too: a leaver is often marked and deleted by one script.
+fn note_last_words(user: &mut User, listed: User) {
+    let pairs = [
+        (&mut user.employee_type, listed.employee_type),
+        (&mut user.department, listed.department),
+        (&mut user.company, listed.company),
+        (&mut user.country, listed.country),
+        (&mut user.job_title, listed.job_title),
+    ];
+    for (known, newest) in pairs {
+        if newest.is_some() {
+            *known = newest;
+        }
     }
 }
 
-fn purged(mut known: KnownUser, context: &Context<'_>) -> KnownUser {
-    known.presence = Presence::Gone { noticed: first_noticed(&known.presence, context) };
+fn first_seen_deleted(listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
+    let is_licensed = Entitlement::of(&listed, context.catalog).is_licensed();
+    let mut known = KnownUser {
+        presence: Presence::Deleted { since },
+        groups: BTreeSet::new(),
+        groups_read: BTreeSet::new(),
+        mailbox: MailboxMemory::default(),
+        remembered: is_licensed.then(|| remember(&listed, None, context.catalog)),
+        loss: None,
+        user: listed,
+    };
+    if known.user.licenses.is_some() && known.user.had_mailbox_plan() && is_stripped(&known, context) {
+        known.loss = Some(Loss {
+            last_with: None,
+            noticed: since.min(context.observed),
+            hint: known.user.lost_hint(),
+            had_mailbox_plan: true,
+        });
+    }
     known
+}
+
+/// The licence was taken before the account was deleted; the admin centre does that (Microsoft: "Restore a user").
+fn is_stripped(known: &KnownUser, context: &Context<'_>) -> bool {
+    needs_license(known)
+        && match Entitlement::of(&known.user, context.catalog) {
+            Entitlement::PlanDisabled { .. } | Entitlement::GroupError { .. } | Entitlement::None { .. } => {
+                true
+            }
+            Entitlement::Licensed { .. } | Entitlement::SubscriptionLapsed { .. } => false,
+        }
+}
+
+fn purged(mut known: KnownUser, context: &Context<'_>) -> Option<KnownUser> {
+    known.presence = Presence::Gone { noticed: first_noticed(&known.presence, context) };
+    known.had_mailbox().then_some(known)
 }
 
 /// In neither list. Once is a doubt, twice is a fact; a user without a mailbox is then forgotten.
@@ -151,6 +266,8 @@ fn absent(mut known: KnownUser, context: &Context<'_>) -> Option<KnownUser> {
     let noticed = first_noticed(&known.presence, context);
     known.presence = match known.presence {
         Presence::Live | Presence::Deleted { .. } => Presence::Missing { noticed },
+        // The same observation again, after a crash.
+        Presence::Missing { .. } if noticed >= context.observed => Presence::Missing { noticed },
         Presence::Missing { .. } if !known.had_mailbox() => return None,
         Presence::Missing { .. } | Presence::Gone { .. } => Presence::Gone { noticed },
     };
@@ -159,7 +276,7 @@ fn absent(mut known: KnownUser, context: &Context<'_>) -> Option<KnownUser> {
 }
 
 /// How long a vanished user is shown before it is forgotten.
-const FORGET_AFTER: crate::model::Span = crate::model::Span::from_days(60);
+const FORGET_AFTER: Span = Span::from_days(60);
 
 fn first_noticed(presence: &Presence, context: &Context<'_>) -> Timestamp {
     match presence {

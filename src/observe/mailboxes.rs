@@ -30,6 +30,10 @@ const ASK_AGAIN: Span = Span::from_hours(1);
 /// An answer that could not be read will not be readable a minute later.
 const ASK_UNREADABLE_AGAIN: Span = Span::from_hours(24);
 
+/// Without its identity a mailbox cannot be recognised after a repair; where it is never to be had, asking once a day
+/// is cheap enough.
+const ASK_IDENTITY_AGAIN: Span = Span::from_hours(24);
+
 /// How much an answer would tell; the order of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
@@ -127,7 +131,7 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed, now: Timesta
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
         (Some(_), Some(_)) => return None,
-        (Some(_), None) if was_asked_well(known) => return None,
+        (Some(_), None) if answered_without_identity(known, now) => return None,
         // A mailbox without a licence has at least an address.
         (None, _) if !is_licensed && known.user.mail.is_none() => return None,
         (None, _) if !is_licensed => Urgency::Kind,
@@ -137,12 +141,12 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed, now: Timesta
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
 }
 
-/// The mailbox answered, and its identity is not to be had here.
-fn was_asked_well(known: &KnownUser) -> bool {
-    matches!(
-        known.mailbox.last_probe,
-        Some(Probe { answer: ProbeAnswer::Reachable { primary_id: None, .. }, .. })
-    )
+/// The mailbox answered a short while ago, and its identity was not to be had: not in this cloud, or not from a
+/// replica that lagged behind.
+fn answered_without_identity(known: &KnownUser, now: Timestamp) -> bool {
+    let Some(probe) = &known.mailbox.last_probe else { return false };
+    matches!(probe.answer, ProbeAnswer::Reachable { primary_id: None, .. })
+        && probe.at + ASK_IDENTITY_AGAIN > now
 }
 
 fn is_too_early(known: &KnownUser, now: Timestamp) -> bool {
@@ -171,8 +175,8 @@ fn remember(
     })
 }
 
-/// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not overwritten by
-/// another one: comparing the two is the proof of a recovery.
+/// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not
+/// overwritten by another one: comparing the two is the proof of a recovery.
 fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool) {
     if let ProbeAnswer::Reachable { kind, primary_id } = &probe.answer {
         let is_healthy = is_licensed || !kind.needs_license();

@@ -5,8 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::invariant::{InvariantId, holds};
-use crate::model::{Action, KnownUser, Plan, SkuId, UserId};
-use crate::policy::Ruling;
+use crate::model::{
+    Action, Answer, Drift, DriftKind, KnownUser, License, Plan, PlanId, Presence, Reason, Remedy, Response,
+    Sku, SkuId, Span, Step, UserId, is_mailbox_plan,
+};
+use crate::policy::{Assign, KeepRule, Ruling, Unanswered};
 
 use super::Input;
 
@@ -14,11 +17,14 @@ use super::Input;
 pub fn check(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
     let checks = [
         only_kept_users(plan, input, known),
+        permitted(plan, input),
         within_limits(plan, input),
+        within_share(plan, input),
         within_seats(plan, input),
         believed(plan, input),
         accounted_for(plan, input),
-        plans_stay_off(plan, known),
+        only_what_is_asked_for(plan, input, known),
+        plans_stay_off(plan, input, known),
     ];
     checks.iter().all(|held| *held)
 }
@@ -26,16 +32,57 @@ pub fn check(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>
 /// SAFE-1.
 fn only_kept_users(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
     plan.steps.iter().all(|step| {
-        let is_kept = known.get(&step.user).is_some_and(
-            |user| matches!(input.policy.ruling(user), Ruling::Keep(rule) if rule.name == step.rule),
-        );
-        holds(InvariantId::Safe1, is_kept, || {
+        holds(InvariantId::Safe1, rule_of(step, input, known).is_some(), || {
             format!("step {} is for {}, whom no keep rule names", step.id, step.user)
         })
     })
 }
 
-/// SAFE-2. The share is judged on what was sent and would be sent, so an approved mass event still obeys the counts.
+/// SAFE-1: the rule allows it, a person was asked where that is wanted, and nothing in the user's situation forbids it.
+fn permitted(plan: &Plan, input: &Input<'_>) -> bool {
+    plan.steps.iter().all(|step| {
+        let is_permitted = drift_of(step, input).is_some_and(|drift| {
+            let is_answered = match drift.response {
+                Response::Act => !is_undone_again(drift, input) || is_asked_for(drift, input),
+                Response::Ask => is_asked_for(drift, input),
+                Response::Report => false,
+            };
+            drift.blocked.is_none() && is_answered && !is_denied(drift, input)
+        });
+        holds(InvariantId::Safe1, is_permitted, || {
+            format!("step {} for {} is not what the policy or a person allows", step.id, step.user)
+        })
+    })
+}
+
+fn is_undone_again(drift: &Drift, input: &Input<'_>) -> bool {
+    let since = input.now - Span::from_days(14);
+    let repairs = input.ledger.get(&drift.user).into_iter().flat_map(|entry| &entry.repaired);
+    repairs.filter(|repaired| **repaired > since).count() >= 2
+}
+
+fn is_asked_for(drift: &Drift, input: &Input<'_>) -> bool {
+    let is_too_late_to_wait = input.policy.unanswered_asks == Unanswered::Act
+        && drift.clock.act_by.is_some_and(|act_by| act_by <= input.now);
+    is_too_late_to_wait
+        || input.answers.values().any(|answer| {
+            answer.granted && answer.reason != Reason::MassEvent && answer.users.contains(&drift.user)
+        })
+}
+
+/// The newest answer to a mass event with this user in it was no.
+fn is_denied(drift: &Drift, input: &Input<'_>) -> bool {
+    let Some(entry) = input.ledger.get(&drift.user) else { return false };
+    let about = |answer: &&Answer| {
+        answer.reason == Reason::MassEvent
+            && answer.at >= entry.first_seen
+            && answer.users.contains(&drift.user)
+    };
+    let newest = input.answers.values().filter(about).map(|answer| answer.at).max();
+    input.answers.values().filter(about).any(|answer| Some(answer.at) == newest && !answer.granted)
+}
+
+/// SAFE-2.
 fn within_limits(plan: &Plan, input: &Input<'_>) -> bool {
     let limits = &input.policy.limits;
     let steps = plan.steps.len() as u64;
@@ -46,63 +93,181 @@ fn within_limits(plan: &Plan, input: &Input<'_>) -> bool {
     })
 }
 
+/// SAFE-2: more users than the share only where a person approved these very users. Judged on what would be sent, and
+/// what was sent within a day for others.
+fn within_share(plan: &Plan, input: &Input<'_>) -> bool {
+    let limits = &input.policy.limits;
+    let is_approved = |step: &&Step| {
+        let since = input.ledger.get(&step.user).map_or(input.now, |entry| entry.first_seen);
+        input.answers.values().any(|answer| {
+            answer.granted
+                && answer.reason == Reason::MassEvent
+                && answer.at >= since
+                && answer.users.contains(&step.user)
+        })
+    };
+    let unapproved = plan.steps.iter().filter(|step| !is_approved(step)).count();
+    let day_ago = input.now - Span::from_days(1);
+    let attempts = input.ledger.values().flat_map(|entry| &entry.attempts);
+    let for_drifting = attempts.filter(|attempt| attempt.at >= day_ago).count();
+    let for_others = (input.sent_last_day as usize).saturating_sub(for_drifting);
+    let count = (unapproved + for_others) as f64;
+    let is_within = unapproved == 0
+        || count <= f64::from(limits.floor)
+        || count <= limits.share * input.kept as f64 + 0.001;
+    holds(InvariantId::Safe2, is_within, || {
+        format!("{count} of {} kept mailboxes within a day without a person", input.kept)
+    })
+}
+
 /// SAFE-5.
 fn within_seats(plan: &Plan, input: &Input<'_>) -> bool {
     let mut taken: BTreeMap<SkuId, i64> = BTreeMap::new();
     for step in &plan.steps {
-        if let Action::AssignLicense { sku, takes_seat: true, .. } = &step.action {
-            *taken.entry(*sku).or_default() += 1;
+        if let Some(sku) = seat_of(step, input) {
+            *taken.entry(sku).or_default() += 1;
         }
     }
     taken.iter().all(|(sku, taken)| {
-        let product = input.catalog.get(*sku);
+        let product = input.catalog.get(*sku).filter(|product| product.is_assignable());
         let units =
             product.map_or(0, |product| product.units.enabled + product.units.warning - product.consumed);
         let in_flight = i64::from(input.in_flight.get(sku).copied().unwrap_or(0));
-        let reserve = product
-            .and_then(|product| {
-                let reserved = &input.policy.limits.seats_reserved;
-                reserved.iter().find(|(name, _)| name.eq_ignore_ascii_case(&product.part_number))
-            })
-            .map_or(0, |(_, seats)| i64::from(*seats));
+        let is_of_product = |name: &str| match name.parse::<SkuId>() {
+            Ok(id) => id == *sku,
+            Err(_) => product.is_some_and(|product| name.trim().eq_ignore_ascii_case(&product.part_number)),
+        };
+        let reserved = input.policy.limits.seats_reserved.iter().filter(|(name, _)| is_of_product(name));
+        let reserve: i64 = reserved.map(|(_, seats)| i64::from(*seats)).sum();
         holds(InvariantId::Safe5, taken + in_flight + reserve <= units, || {
             format!("{taken} seats of {sku} planned, {units} free, {reserve} reserved, {in_flight} in flight")
         })
     })
 }
 
-/// SAFE-4.
+/// The product of which the step takes a seat; a licensing group gives its licence to a new member by itself.
+fn seat_of(step: &Step, input: &Input<'_>) -> Option<SkuId> {
+    match &step.action {
+        Action::AssignLicense { sku, takes_seat, .. } => takes_seat.then_some(*sku),
+        Action::AddToGroup { .. } => match drift_of(step, input)?.remedy {
+            Remedy::AddToGroup { sku, .. } => sku,
+            Remedy::AssignLicense { .. }
+            | Remedy::EnablePlan { .. }
+            | Remedy::SetUsageLocation { .. }
+            | Remedy::Restore
+            | Remedy::Nothing => None,
+        },
+        Action::SetUsageLocation { .. } | Action::Restore => None,
+    }
+}
+
+/// SAFE-4: nothing follows from an observation that may not be believed, from a single one, before the rule's settle
+/// time, or before an earlier request was observed.
 fn believed(plan: &Plan, input: &Input<'_>) -> bool {
-    holds(InvariantId::Safe4, input.closed.is_none() || plan.steps.is_empty(), || {
-        format!("{} steps although {:?}", plan.steps.len(), input.closed)
+    let is_due = |step: &Step| {
+        let (Some(entry), Some(drift)) = (input.ledger.get(&step.user), drift_of(step, input)) else {
+            return false;
+        };
+        let has_settled = entry.first_seen + drift.settle <= input.now
+            || drift.clock.act_by.is_some_and(|act_by| act_by <= input.now);
+        let may_be_repeated = entry.next_attempt.is_none_or(|next| next <= input.now);
+        entry.sightings >= 2 && entry.pending.is_none() && has_settled && may_be_repeated
+    };
+    let is_believed = plan.steps.is_empty() || (input.closed.is_none() && plan.steps.iter().all(is_due));
+    holds(InvariantId::Safe4, is_believed, || {
+        format!("{} steps, closed: {:?}, or one of them is too early", plan.steps.len(), input.closed)
     })
 }
 
-/// LIVE-3, and at most one step a user.
+/// LIVE-3: every drift ends exactly once, as a step or with a reason, and nobody else appears.
 fn accounted_for(plan: &Plan, input: &Input<'_>) -> bool {
-    let stepped: BTreeSet<UserId> = plan.steps.iter().map(|step| step.user).collect();
-    let waiting: BTreeSet<UserId> = plan.waiting.iter().map(|waiting| waiting.user).collect();
-    let is_exact = stepped.len() == plan.steps.len()
-        && stepped.is_disjoint(&waiting)
-        && input.drifts.iter().all(|drift| stepped.contains(&drift.user) || waiting.contains(&drift.user));
-    holds(InvariantId::Live3, is_exact, || {
-        format!("{} drifts, {} steps, {} waiting", input.drifts.len(), stepped.len(), waiting.len())
+    let mut ends: Vec<UserId> = plan.steps.iter().map(|step| step.user).collect();
+    ends.extend(plan.waiting.iter().map(|waiting| waiting.user));
+    ends.sort_unstable();
+    let mut drifting: Vec<UserId> = input.drifts.iter().map(|drift| drift.user).collect();
+    drifting.sort_unstable();
+    holds(InvariantId::Live3, ends == drifting, || {
+        format!("{} drifts, {} steps, {} waiting", drifting.len(), plan.steps.len(), plan.waiting.len())
+    })
+}
+
+/// SAFE-8: the action is one that the user's rule asks for, and fits where the account is.
+fn only_what_is_asked_for(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
+    plan.steps.iter().all(|step| {
+        let (Some(rule), Some(user)) = (rule_of(step, input, known), known.get(&step.user)) else {
+            return false;
+        };
+        let is_deleted = matches!(user.presence, Presence::Deleted { .. });
+        let is_live = user.presence == Presence::Live && step.drift == DriftKind::Unlicensed;
+        let is_asked_for = match &step.action {
+            Action::AssignLicense { sku, takes_seat, disabled_plans, .. } => {
+                let names = |product: &Sku| {
+                    rule.licenses
+                        .iter()
+                        .any(|name| name.find(input.catalog).is_some_and(|sku| sku.id == product.id))
+                };
+                let has_plan_on =
+                    |product: &Sku| product.mailbox_plans().any(|plan| !disabled_plans.contains(&plan));
+                let product = input.catalog.get(*sku);
+                is_live
+                    && rule.assign == Assign::Direct
+                    && product.is_some_and(|product| names(product) && has_plan_on(product))
+                    && *takes_seat == user.user.license(*sku).is_none()
+            }
+            Action::AddToGroup { group } => is_live && rule.assign == Assign::Group(*group),
+            Action::SetUsageLocation { location } => {
+                is_live
+                    && rule.usage_location.as_ref() == Some(location)
+                    && user.user.usage_location.is_none()
+            }
+            Action::Restore => is_deleted && !user.user.on_premises_synced,
+        };
+        holds(InvariantId::Safe8, is_asked_for, || {
+            format!("step {} for {} is not what rule {} asks for", step.id, step.user, rule.name)
+        })
     })
 }
 
 /// SAFE-8: what a person switched off stays off, but for the mailbox plan.
-fn plans_stay_off(plan: &Plan, known: &BTreeMap<UserId, KnownUser>) -> bool {
+fn plans_stay_off(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
     plan.steps.iter().all(|step| {
         let Action::AssignLicense { sku, disabled_plans, .. } = &step.action else { return true };
-        let Some(user) = known.get(&step.user) else { return true };
-        let remembered = user.remembered.iter().flat_map(|memory| &memory.licenses);
-        let license = user.user.licenses().iter().chain(remembered).find(|license| license.sku == *sku);
-        let switched_on = license.and_then(|license| {
-            let mut off = license.disabled_plans.iter();
-            off.find(|plan| !disabled_plans.contains(*plan) && !crate::model::is_mailbox_plan(**plan))
-        });
+        let Some(user) = known.get(&step.user) else { return false };
+        let switched_on = switched_off(*sku, user, input)
+            .into_iter()
+            .find(|plan| !is_mailbox_plan(*plan) && !disabled_plans.contains(plan));
         holds(InvariantId::Safe8, switched_on.is_none(), || {
             format!("step {} would switch on plan {switched_on:?} of {}", step.id, step.user)
         })
     })
+}
+
+/// What was off in this product when the user last had it, or else, of what the product offers, in the others.
+fn switched_off(sku: SkuId, user: &KnownUser, input: &Input<'_>) -> BTreeSet<PlanId> {
+    let remembered: Vec<&License> = user.remembered.iter().flat_map(|memory| &memory.licenses).collect();
+    let same = |license: &&License| license.sku == sku;
+    if let Some(license) = user.user.license(sku).or_else(|| remembered.iter().copied().find(same)) {
+        return license.disabled_plans.clone();
+    }
+    let offers = |plan: &PlanId| {
+        input.catalog.get(sku).is_some_and(|product| product.plans.iter().any(|offered| offered.id == *plan))
+    };
+    remembered.iter().flat_map(|license| license.disabled_plans.iter().copied()).filter(offers).collect()
+}
+
+fn drift_of<'a>(step: &Step, input: &'a Input<'_>) -> Option<&'a Drift> {
+    input.drifts.iter().find(|drift| drift.user == step.user)
+}
+
+/// The keep rule that decides for the user of this step, when it is the one that the step names.
+fn rule_of<'a>(
+    step: &Step,
+    input: &'a Input<'_>,
+    known: &BTreeMap<UserId, KnownUser>,
+) -> Option<&'a KeepRule> {
+    match input.policy.ruling(known.get(&step.user)?) {
+        Ruling::Keep(rule) if rule.name == step.rule => Some(rule),
+        Ruling::Keep(_) | Ruling::Offboarded(_) | Ruling::Protected(_) | Ruling::NoRule => None,
+        Ruling::Undetermined { .. } => None,
+    }
 }

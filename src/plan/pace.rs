@@ -8,8 +8,9 @@ const BACKOFF_FIRST: Span = Span::from_minutes(15);
 /// Longest wait between attempts: several a day, for as long as the mailbox can be kept.
 const BACKOFF_LONGEST: Span = Span::from_hours(6);
 
-/// Shortest wait, however near the deadline.
-const BACKOFF_SHORTEST: Span = Span::from_minutes(5);
+/// Shortest wait to which a near deadline shortens the others: at most 48 attempts a day for one mailbox, so that one
+/// that cannot be repaired does not use up the day's limit for all.
+const BACKOFF_SHORTEST: Span = Span::from_minutes(30);
 
 /// Two proved repairs within this time, and the drift again: somebody undoes us.
 const FLAP_WINDOW: Span = Span::from_days(14);
@@ -38,8 +39,7 @@ pub fn urgency(drift: &Drift, now: Timestamp) -> (i64, i64, i64, UserId) {
 }
 
 /// When the drift has stood long enough. Never later than "act by": settling must not cost the mailbox.
-pub fn settled_at(drift: &Drift, entry: Option<&LedgerEntry>) -> Timestamp {
-    let Some(entry) = entry else { return Timestamp::from_millis(i64::MAX) };
+pub fn settled_at(drift: &Drift, entry: &LedgerEntry) -> Timestamp {
     let settled = entry.first_seen + drift.settle;
     match drift.clock.act_by {
         Some(act_by) => settled.min(act_by),
@@ -47,16 +47,13 @@ pub fn settled_at(drift: &Drift, entry: Option<&LedgerEntry>) -> Timestamp {
     }
 }
 
-/// When to try again after `failures` failed attempts: doubling, but at most an eighth of the time that is left, so that
-/// attempts come closer together as the deadline does.
+/// When to try again after `failures` failed attempts: doubling, but at most an eighth of the time that is left, so
+/// that attempts come closer together as the deadline does.
 pub fn next_attempt(failures: u32, act_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let doubled = BACKOFF_FIRST.as_millis().saturating_mul(1_i64 << failures.saturating_sub(1).min(16));
-    let mut wait = Span::from_millis(doubled).min(BACKOFF_LONGEST);
-    if let Some(act_by) = act_by {
-        let eighth = Span::from_millis((act_by - now).as_millis() / 8);
-        wait = wait.min(eighth).max(BACKOFF_SHORTEST);
-    }
-    now + wait
+    let wait = Span::from_millis(doubled).min(BACKOFF_LONGEST);
+    let eighth = act_by.map(|act_by| Span::from_millis((act_by - now).as_millis() / 8));
+    now + eighth.map_or(wait, |eighth| wait.min(eighth.max(BACKOFF_SHORTEST)))
 }
 
 /// True when this drift follows two proved repairs of ours.

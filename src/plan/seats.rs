@@ -78,7 +78,7 @@ pub fn free(
     reserved: &BTreeMap<String, u32>,
     in_flight: &BTreeMap<SkuId, u32>,
 ) -> i64 {
-    let Some(product) = catalog.get(sku) else { return 0 };
+    let Some(product) = catalog.get(sku).filter(|product| product.is_assignable()) else { return 0 };
     let kept_back: i64 = reserved
         .iter()
         .filter(|(name, _)| catalog.find(name).is_some_and(|reserved| reserved.id == sku))

@@ -59,6 +59,8 @@ impl Findings {
             // A user whom no rule names is counted and nothing else: it is not ours to have an opinion on.
             Finding::LeftAlone { reason: Reason::NoRule, .. } => self.tally.unmatched += 1,
             Finding::LeftAlone { reason, drift, detail } => {
+                // Without a mailbox there is nothing at risk.
+                let drift = drift.filter(|_| known.had_mailbox());
                 *self.tally.left_alone.entry(reason).or_default() += 1;
                 if let Some(kind) = drift.filter(|_| self.left_alone.len() < LEFT_ALONE_LISTED) {
                     self.left_alone.push(left_alone(known, kind, reason, detail));

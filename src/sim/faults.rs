@@ -228,7 +228,8 @@ impl Faults {
     }
 }
 
-/// A sign-in is not a Graph read; a read cannot conflict; a write answers with no page.
+/// A sign-in is not a Graph read; a read cannot conflict, nor can the envelope of a batch; a write answers with no
+/// page.
 fn fits(fault: Fault, request: &HttpRequest) -> bool {
     let is_sign_in = !request.url.contains("/v1.0/");
     let is_read = request.method == crate::graph::transport::Method::Get;
@@ -238,7 +239,7 @@ fn fits(fault: Fault, request: &HttpRequest) -> bool {
         }
         Fault::ServerErrorAfter(_) | Fault::Truncated | Fault::Throttled(_) => !is_sign_in,
         Fault::Stale(_) | Fault::EmptyPage => !is_sign_in && is_read,
-        Fault::Conflict => !is_sign_in && !is_read,
+        Fault::Conflict => !is_sign_in && !is_read && !request.url.ends_with("/$batch"),
     }
 }
 

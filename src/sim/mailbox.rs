@@ -103,6 +103,8 @@ impl Tenant {
         kind: MailboxKind,
         is_licensed: bool,
     ) {
+        // A licence that came before the mailbox must not make a second one.
+        self.mailboxes.expected.remove(&user);
         let needs_licence = kind.needs_licence() && !is_licensed;
         let mailbox = Mailbox {
             id: self.ids.uuid(),
@@ -115,6 +117,7 @@ impl Tenant {
             reconnects_at: None,
         };
         self.mailboxes.by_user.insert(user, mailbox);
+        self.mailboxes.expected.remove(&user);
         if needs_licence {
             self.schedule(now + RETENTION, Job::EndGrace(user));
         }

@@ -68,6 +68,11 @@ impl SimTransport {
         lock(&self.trace).iter().cloned().collect()
     }
 
+    /// The requests since the last call, oldest first; the trace is empty afterwards.
+    pub fn take_trace(&self) -> Vec<TraceEntry> {
+        lock(&self.trace).drain(..).collect()
+    }
+
     fn answer(&self, now: Timestamp, request: &HttpRequest, fault: Option<Fault>) -> HttpResponse {
         let view = View {
             as_of: if let Some(Fault::Stale(by)) = fault { now - by } else { now },

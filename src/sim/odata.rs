@@ -84,6 +84,8 @@ pub(super) fn page_size(call: &Call, switches: &Switches) -> Result<usize, Graph
 pub(super) struct SkipToken {
     pub after: String,
     shape: u64,
+    /// Pages so far: no two links of one listing are alike, also after an empty page.
+    page: u32,
 }
 
 impl SkipToken {
@@ -103,7 +105,8 @@ impl SkipToken {
 
     /// The link to the page that starts after `after`: the same query with another token.
     pub fn link(call: &Call, after: &str) -> String {
-        let token = seal_token(&Self { after: after.to_owned(), shape: query_shape(call) });
+        let page = Self::read(call).ok().flatten().map_or(1, |token| token.page.saturating_add(1));
+        let token = seal_token(&Self { after: after.to_owned(), shape: query_shape(call), page });
         let mut link = call.link(&call.segments.join("/"));
         let mut separator = '?';
         for name in KEPT_OPTIONS {

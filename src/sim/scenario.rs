@@ -10,5 +10,5 @@ mod month;
 /// What people are called.
 mod names;
 
-pub use company::{Company, Person, Role, products};
+pub use company::{Company, FRONTLINE_DEPARTMENT, GROUP_LICENSED_DEPARTMENT, Person, Role, products};
 pub use month::{Action, Event, Month};

@@ -12,13 +12,14 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 
 use super::network::SimTransport;
+use super::tenant::http_date;
 use crate::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
 
 /// Larger than any request of ours; a batch of twenty stays far below.
 const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
 
-/// Serves until `shutdown` completes. Graph's root is `/v1.0`; sign-in is on the same origin. Refuses a listener that is
-/// not on loopback.
+/// Serves until `shutdown` completes. Graph's root is `/v1.0`; sign-in is on the same origin. Refuses a listener that
+/// is not on loopback.
 pub async fn serve(
     listener: TcpListener,
     transport: SimTransport,
@@ -36,10 +37,15 @@ pub async fn serve(
 
 async fn answer(State(transport): State<SimTransport>, request: Request) -> Response {
     let Some(request) = read(request).await else { return status_only(StatusCode::BAD_REQUEST) };
-    match transport.send(request).await {
+    let mut response = match transport.send(request).await {
         Ok(response) => write(response),
         Err(error) => break_connection(&error),
+    };
+    // Answers that do not come from the tenant itself have no date, and the server would stamp them with the machine's.
+    if let Ok(date) = HeaderValue::try_from(http_date(transport.clock().now())) {
+        response.headers_mut().entry(header::DATE).or_insert(date);
     }
+    response
 }
 
 async fn read(request: Request) -> Option<HttpRequest> {

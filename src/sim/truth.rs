@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::licensing::keeps_mailbox;
 use super::mailbox::{MailboxKind, State};
 use super::tenant::Tenant;
 use crate::graph::transport::Method;
@@ -159,6 +160,11 @@ impl Tenant {
     /// The products that work for a user, also a deleted one, that it held at deletion.
     pub fn licences_of(&self, user: UserId) -> Vec<SkuId> {
         self.directory.any(user).map(|user| user.working_skus()).unwrap_or_default()
+    }
+
+    /// True while a licence keeps the mailbox: one whose mailbox plan is not switched off.
+    pub fn has_mailbox_plan(&self, user: UserId) -> bool {
+        self.directory.any(user).is_some_and(|user| keeps_mailbox(user))
     }
 
     pub fn is_member(&self, group: GroupId, user: UserId) -> bool {

@@ -82,7 +82,14 @@ const SHARES: [(Role, usize, usize); 8] = [
 /// Fewer would leave a role empty.
 const SMALLEST: usize = 30;
 
-const DEPARTMENTS: [&str; 7] = ["Salg", "Økonomi", "Teknologi", "Produksjon", "HR", "Marked", "Kundeservice"];
+const DEPARTMENTS: [&str; 6] = ["Salg", "Økonomi", "Teknologi", "Produksjon", "HR", "Marked"];
+
+/// Where everybody is licensed through the group, so that a policy can say who belongs into it.
+pub const GROUP_LICENSED_DEPARTMENT: &str = "Kundeservice";
+
+/// Where a mailbox without the office is enough.
+pub const FRONTLINE_DEPARTMENT: &str = "Butikk";
+
 const TITLES: [&str; 6] =
     ["Konsulent", "Rådgiver", "Avdelingsleder", "Ingeniør", "Koordinator", "Controller"];
 
@@ -155,13 +162,19 @@ impl Company {
                 user.licences.push((products::SPE_E3, disabled));
                 user.on_premises_synced = rng.chance(0.25);
             }
-            Role::GroupStaff => user.groups.push(self.licensing_group),
+            Role::GroupStaff => {
+                user.groups.push(self.licensing_group);
+                user.department = Some(GROUP_LICENSED_DEPARTMENT.to_owned());
+            }
             Role::Executive => {
                 user.licences.push((products::SPE_E5, Vec::new()));
                 user.groups.push(self.executives);
                 user.job_title = Some("Direktør".to_owned());
             }
-            Role::Frontline => user.licences.push((products::EXCHANGESTANDARD, Vec::new())),
+            Role::Frontline => {
+                user.licences.push((products::EXCHANGESTANDARD, Vec::new()));
+                user.department = Some(FRONTLINE_DEPARTMENT.to_owned());
+            }
             Role::Leaver => {
                 user.licences.push((products::SPE_E3, Vec::new()));
                 user.employee_type = Some("leaver".to_owned());

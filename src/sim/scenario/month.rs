@@ -93,7 +93,7 @@ pub struct Month {
 }
 
 /// Things go wrong in the first days of the month; the rest is for the deadlines to come.
-const EVENTFUL_DAYS: i64 = 24;
+const EVENTFUL_DAYS: i64 = 29;
 const LENGTH: Span = Span::from_days(40);
 
 impl Month {
@@ -148,6 +148,8 @@ impl<'a> Script<'a> {
     fn certain_events(&mut self) {
         self.lose_licence(1, Role::Staff, "a cost-saving script takes the licence of");
         self.lose_licence(1, Role::Staff, "a cost-saving script takes the licence of");
+        // Nobody can repair this one from the cloud, and its limit passes within the month.
+        self.delete(2, Role::Staff, true, DeletedFrom::Graph, "a moved OU makes the sync delete");
         self.leave_group(2);
         self.lose_plan(3);
         self.delete(4, Role::Staff, false, DeletedFrom::Graph, "the user clean-up deletes");
@@ -169,7 +171,6 @@ impl<'a> Script<'a> {
         self.lose_licence(8, Role::Administrator, "an administrator's licence is taken from");
         self.lose_licence(9, Role::Executive, "a renewal goes wrong and takes the licence of");
         self.lose_licence(10, Role::Frontline, "the wrong row of a spreadsheet takes the licence of");
-        self.delete(11, Role::Staff, true, DeletedFrom::Graph, "a moved OU makes the sync delete");
         self.leave(12);
     }
 
@@ -229,21 +230,22 @@ impl<'a> Script<'a> {
         self.happen(day, action, format!("{} leaves the company", person.user.display_name));
     }
 
-    /// For four days there are fewer seats than users; within them two people lose their licence.
+    /// For eight days there are fewer seats than users; within them people lose their licence and wait for a seat.
     fn short_seats(&mut self) {
         let sku = products::SPE_E3;
         let used = u32::try_from(self.company.seats_needed(sku)).unwrap_or(u32::MAX);
-        let short = used.saturating_sub(12);
+        let short = used.saturating_sub((used / 8).max(12));
         self.happen(
             13,
             Action::SetSeats { sku, seats: short },
             format!("the E3 contract is cut to {short} seats"),
         );
-        self.lose_licence(14, Role::Staff, "a licence is taken from");
-        self.lose_licence(15, Role::Staff, "a licence is taken from");
+        for day in [14, 15, 16, 18, 19] {
+            self.lose_licence(day, Role::Staff, "a licence is taken from");
+        }
         let again = used + (used / 30).max(5);
         self.happen(
-            17,
+            21,
             Action::SetSeats { sku, seats: again },
             format!("the E3 contract is raised to {again} seats"),
         );

@@ -56,6 +56,10 @@ impl Recall {
         }
     }
 
+    pub(super) fn is_open(&self, step_id: &str) -> bool {
+        self.open.contains_key(step_id)
+    }
+
     pub(super) fn open_intents(&self) -> Vec<OpenIntent> {
         let mut intents: Vec<OpenIntent> = self.open.values().cloned().collect();
         intents.sort_by_key(|intent| intent.seq);
