@@ -3,11 +3,13 @@
 //! sled locks its directory, so while the daemon runs there is no other way in. A command asks the same questions of
 //! the same [`desk::Desk`] either way; only the transport differs.
 
+pub mod chronicle;
 pub mod client;
 pub mod desk;
 pub mod doctor;
 mod lookup;
 pub mod server;
+pub mod summary;
 #[cfg(test)]
 mod testing;
 
@@ -15,11 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Ask, Span};
 use crate::plan::explain::Explanation;
-use crate::report::chronicle::Names;
 use crate::report::examination::Examination;
 use crate::report::status::TenantView;
-use crate::report::summary::Summary;
 use crate::store::journal::{self, Line};
+
+pub use crate::report::questions::Names;
+use summary::Summary;
 
 /// One question, for one tenant or for all.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,13 +2,11 @@
 //!
 //! Reads documents of the model; asks nobody and changes nothing.
 
-pub mod chronicle;
 pub mod examination;
 pub mod impact;
 pub mod metrics;
 pub mod questions;
 pub mod status;
-pub mod summary;
 pub mod table;
 pub mod words;
 

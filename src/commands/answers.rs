@@ -7,10 +7,9 @@ use crate::cli::{
     ApplyArgs, BackupArgs, Exit, Global, HistoryArgs, HoldArgs, OutputFormat, PlanArgs, ReportArgs,
 };
 use crate::clock::{Clock as _, SystemClock};
-use crate::control::{Answer, Answers, Question, Sent, Verification};
+use crate::control::{Answer, Answers, Names, Question, Sent, Verification, chronicle};
 use crate::model::{OutcomeKind, Span, Timestamp};
 use crate::policy::scalar;
-use crate::report::chronicle::{self, Names};
 use crate::report::examination::Level;
 use crate::report::questions;
 use crate::report::status::{PassOutcome, TenantView};

@@ -12,14 +12,14 @@ use crate::policy::Unanswered;
 use crate::policy::fault::nearest;
 use crate::reconcile::{PolicyHolder, Shared};
 use crate::report::status::TenantView;
-use crate::report::summary::Counting;
-use crate::report::{chronicle, words};
+use crate::report::words;
 use crate::store::TenantStore;
 use crate::store::journal::{Entry, Journal, JournalError};
 use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats};
 use crate::store::shelf::Shelf;
 
-use super::{Answer, Person, Question, Refusal, lookup};
+use super::summary::Counting;
+use super::{Answer, Person, Question, Refusal, chronicle, lookup};
 
 /// The desk of one tenant. Cheap to clone.
 #[derive(Clone)]

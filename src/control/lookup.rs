@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::model::{KnownUser, Presence, UserId};
 use crate::plan::explain::OtherAccount;
-use crate::report::chronicle::Names;
 use crate::store::{self, TenantStore};
 
-use super::Refusal;
+use super::{Names, Refusal};
 
 /// Names that are suggested for one that nobody has.
 const SUGGESTED: usize = 5;

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::{DELETED_RETENTION, Finding, diff};
 use crate::model::{
-    Attempt, Catalog, Certainty, Conflicts, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry, License,
-    Pending, Plan, Presence, ProbeAnswer, Reason, Response, RuleRef, Span, Timestamp, UserId, Verdict,
+    Attempt, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry,
+    License, Pending, Plan, Presence, ProbeAnswer, Reason, Response, RuleRef, Span, Timestamp, UserId,
+    Verdict,
 };
 use crate::policy::{Policy, Ruling};
 
@@ -192,23 +193,37 @@ fn standing(facts: &Facts<'_>, finding: &Finding) -> (Standing, String, Option<S
             (Standing::LeftAlone, summary, drift.and_then(|_| unkept(facts)))
         }
         Finding::Drift(drift) => {
-            let cause = drift.cause.label().replace('_', " ");
+            let cause = because(drift.cause).map(|cause| format!(": {cause}")).unwrap_or_default();
             let standing = match drift.blocked {
                 Some(Reason::Expired | Reason::Gone) => Standing::Lost,
                 Some(_) | None => Standing::AtRisk,
             };
-            (standing, format!("{} ({cause})", trouble(drift.kind)), Some(drift_fate(drift, facts.now)))
+            (standing, format!("{}{cause}", trouble(drift.kind)), Some(drift_fate(drift, facts.now)))
         }
     }
 }
 
-/// What is the matter with a mailbox.
-fn trouble(kind: DriftKind) -> &'static str {
+/// What is the matter with a mailbox, as a clause.
+pub fn trouble(kind: DriftKind) -> &'static str {
     match kind {
         DriftKind::Unlicensed => "no licence gives this mailbox any more",
         DriftKind::Deleted => "the account was deleted",
         DriftKind::UnlicensedAndDeleted => "the licence was lost and the account deleted",
         DriftKind::Gone => "the account is neither live nor among the deleted ones",
+    }
+}
+
+/// How it came about, as a clause; `None` where [`trouble`] says it already.
+pub fn because(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::LicenseRemoved => Some("a direct licence was removed"),
+        Cause::GroupLicenseRemoved => Some("it came through a group, and no longer does"),
+        Cause::GroupLicenseError => Some("the licensing group reports an error"),
+        Cause::PlanDisabled => Some("Exchange was switched off in the licence"),
+        Cause::SubscriptionLapsed => Some("the subscription lapsed"),
+        Cause::NeverLicensed => Some("never seen licensed"),
+        Cause::AccountDeleted => None,
+        Cause::AccountPurged => Some("purged, or vanished"),
     }
 }
 
@@ -231,9 +246,9 @@ fn drift_fate(drift: &Drift, now: Timestamp) -> String {
 fn unkept(facts: &Facts<'_>) -> Option<String> {
     let said = |end: Timestamp, doubt: &str| match end > facts.now {
         true => {
-            format!("mailkeeper lets it go: lost for good on {}{doubt}, in {}", end.human(), end - facts.now)
+            format!("if nobody acts: lost for good on {}{doubt}, in {}", end.human(), end - facts.now)
         }
-        false => format!("mailkeeper let it go: the limit was {}{doubt}", end.human()),
+        false => format!("nobody acted: the limit was {}{doubt}", end.human()),
     };
     match facts.known.presence {
         Presence::Deleted { since } => Some(said(since + DELETED_RETENTION, "")),
@@ -298,7 +313,7 @@ fn observed_view(facts: &Facts<'_>) -> ObservedView {
             ProbeAnswer::NoMailbox => "no reachable mailbox".to_owned(),
             ProbeAnswer::Unreadable => "cannot be read with these permissions or in this cloud".to_owned(),
         }),
-        first_seen: facts.entry.filter(|entry| entry.is_open()).map(|entry| entry.first_seen),
+        first_seen: facts.entry.filter(|entry| entry.resolved.is_none()).map(|entry| entry.first_seen),
         sightings: facts.entry.map_or(0, |entry| entry.sightings),
     }
 }
@@ -316,8 +331,14 @@ fn next_move(facts: &Facts<'_>, finding: &Finding) -> String {
         Finding::LeftAlone { drift: None, .. } => {
             "nothing: there is nothing to do for this user".to_owned()
         }
+        Finding::LeftAlone { reason: Reason::Undetermined, drift: Some(_), .. } => {
+            "nothing is sent until that fact can be read; `mailkeeper doctor` says what is in the way".to_owned()
+        }
+        Finding::LeftAlone { reason: Reason::NeverHadMailbox, drift: Some(_), .. } => {
+            "nothing, unless the rule says adopt: true".to_owned()
+        }
         Finding::LeftAlone { drift: Some(_), .. } => {
-            "nothing, ever, while the policy says so: whoever wants the mailbox acts by hand or changes the policy"
+            "nothing, ever, while the policy says so: whoever wants the mailbox acts by hand, or changes the policy"
                 .to_owned()
         }
         Finding::Drift(drift) => drift_move(facts, drift),

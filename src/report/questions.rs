@@ -1,12 +1,15 @@
 //! Open questions for people who were woken by an alert: what is asked, since when, until when, and the two commands that
 //! answer it.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::{Ask, Timestamp};
+use crate::model::{Ask, Timestamp, UserId};
 
-use super::chronicle::Names;
 use super::words;
+
+/// The principal names of users that are otherwise known by id only.
+pub type Names = BTreeMap<UserId, String>;
 
 /// Mailboxes of one question that are named.
 const NAMED: usize = 5;
@@ -70,7 +73,7 @@ fn concerned(ask: &Ask, names: &Names) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Reason, Span, UserId};
+    use crate::model::{Reason, Span};
     use crate::report::sample::{NOW, troubled};
 
     #[test]

@@ -73,7 +73,11 @@ impl Explanation {
         let next = next.map(|next| format!("not before {}, in {}", next.human(), next - self.at));
         let pending = self.pending.as_ref().map(|pending| {
             let doubt = if pending.is_uncertain { ", and nobody knows whether it arrived" } else { "" };
-            format!("{} sent {}; no effect seen yet{doubt}", describe(&pending.action), pending.sent.human())
+            format!(
+                "{} sent {}; its effect is not proved yet{doubt}",
+                describe(&pending.action),
+                pending.sent.human()
+            )
         });
         attempts.chain(next).chain(pending).collect()
     }
@@ -142,7 +146,9 @@ impl RuleView {
                     .collect();
                 vec![format!("none; these do not match: {}", tried.join(", "))]
             }
-            Self::Undetermined { fact } => vec![format!("not decided: {} is not known", plain(fact))],
+            Self::Undetermined { fact } => {
+                vec![format!("not decided, because this is not known: {}", plain(fact))]
+            }
         };
         if policy_failed {
             lines.push(

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::control::chronicle::short;
 use crate::model::{OutcomeKind, Span};
-use crate::report::chronicle::short;
 use crate::report::words;
 
 use super::{Standing, Summary};
@@ -113,12 +113,8 @@ impl Summary {
             }
         }
         if self.observations_rejected > 0 {
-            let count = words::how_many(self.observations_rejected, "look", "looks");
-            line(
-                text,
-                "not believed",
-                &format!("{count} at the tenant were incomplete or odd, and nothing followed from them"),
-            );
+            let count = words::how_many(self.observations_rejected, "observation", "observations");
+            line(text, "not believed", &format!("{count}, incomplete or odd: nothing followed"));
         }
     }
 
@@ -173,7 +169,7 @@ fn write_standing(now: &Standing, text: &mut String) {
     let mut waiting: Vec<_> = now.waiting.iter().collect();
     waiting.sort_by_key(|(reason, count)| (std::cmp::Reverse(**count), **reason));
     for (reason, count) in waiting.into_iter().take(LISTED) {
-        line(text, "", &format!("{} wait: {}", words::count_of(*count), reason.sentence()));
+        line(text, "", &format!("{}: {}", words::how_many(*count, "waits", "wait"), reason.sentence()));
     }
     for need in &now.seats_missing {
         let by = need.by.map(|by| format!(", needed by {}", by.human())).unwrap_or_default();

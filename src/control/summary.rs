@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Cause, DriftKind, OutcomeKind, Reason, SeatNeed, Span, Timestamp, UserId, Verdict};
 use crate::store::journal::{Entry, Line};
 
-use super::TenantView;
+use crate::report::TenantView;
 
 /// Mailboxes and refusals listed by name; the counts cover all.
 const LISTED: usize = 20;

@@ -1,15 +1,12 @@
 //! The journal as sentences, for people who have never seen the tool: when, which mailbox, what happened, why, by whom. One
 //! line an entry. Reads entries; knows neither files nor the chain.
 
-use std::collections::BTreeMap;
-
-use crate::model::{Cause, DriftKind, OutcomeKind, Timestamp, UserId, Verdict};
+use crate::model::{OutcomeKind, Timestamp, Verdict};
+use crate::plan::explain::{because, trouble};
+use crate::report::words;
 use crate::store::journal::{Entry, Line, Recorded};
 
-use super::words;
-
-/// The principal names of the users that entries know by id only.
-pub type Names = BTreeMap<UserId, String>;
+use super::Names;
 
 /// The widest column of mailboxes; longer names push their own line only.
 const WIDEST_SUBJECT: usize = 36;
@@ -63,7 +60,7 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
             format!(
                 "noticed: {}{}{}; {}",
                 trouble(*kind),
-                cause.map(|cause| in_brackets(because(cause))).unwrap_or_default(),
+                cause.and_then(because).map(in_brackets).unwrap_or_default(),
                 interval(*earliest, *latest),
                 ends(*deadline, at)
             )
@@ -119,30 +116,6 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         }
         Entry::Started { version } => format!("mailkeeper {version} started"),
         Entry::Stopped => "mailkeeper stopped".to_owned(),
-    }
-}
-
-/// What is the matter with a mailbox, as a clause.
-pub fn trouble(drift: DriftKind) -> &'static str {
-    match drift {
-        DriftKind::Unlicensed => "the mailbox licence is gone",
-        DriftKind::Deleted => "the account was deleted",
-        DriftKind::UnlicensedAndDeleted => "the licence was lost and the account deleted",
-        DriftKind::Gone => "the account is neither live nor among the deleted ones",
-    }
-}
-
-/// How it came about, as a clause.
-pub fn because(cause: Cause) -> &'static str {
-    match cause {
-        Cause::LicenseRemoved => "a direct licence was removed",
-        Cause::GroupLicenseRemoved => "the licence came through a group and no longer does",
-        Cause::GroupLicenseError => "the licensing group reports an error",
-        Cause::PlanDisabled => "Exchange was switched off in the licence",
-        Cause::SubscriptionLapsed => "the subscription lapsed",
-        Cause::NeverLicensed => "never seen licensed",
-        Cause::AccountDeleted => "deleted by somebody",
-        Cause::AccountPurged => "purged, or vanished",
     }
 }
 
