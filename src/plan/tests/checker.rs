@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
-use crate::diff::Conflicts;
 use crate::diff::tests::world::{E5, ENTERPRISE, GROUP, TEAMS};
+use crate::model::Conflicts;
 use crate::model::{
     AssignedPlan, CapabilityStatus, GroupId, License, Loss, MailboxMemory, Presence, Remembered, Sku,
     SkuPlan, User, UserType,
