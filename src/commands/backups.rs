@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 use crate::store::TenantStore;
 use crate::store::journal::{Entry, Journal};
 use crate::store::records::Cursor;
-use crate::store::shelf::Shelf;
+use crate::store::shelf::{Refilled, Shelf};
 
 /// Between two looks whether the backup of the day is there. A day's backup is early enough ten minutes after midnight.
 const LOOK: Duration = Duration::from_secs(600);
@@ -56,11 +56,11 @@ fn back_up(desk: &Desk) {
 
 /// After a state was lost. Says loudly what came of it; a full observation follows in any case.
 pub fn refill(tenant: &str, shelf: &Shelf, store: &TenantStore, journal: &Journal, now: Timestamp) {
-    let (restored, bad) = shelf.refill(store);
-    for (path, error) in bad {
+    let Refilled { from, unusable } = shelf.refill(store);
+    for (path, error) in unusable {
         tracing::error!(tenant, path = %path.display(), error = %chain(&error), "a backup cannot be used");
     }
-    let Some((path, header)) = restored else {
+    let Some((path, header)) = from else {
         tracing::error!(
             tenant,
             "THE STATE WAS LOST AND THERE IS NO BACKUP: when licences were lost and which mailboxes were the healthy \

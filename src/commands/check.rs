@@ -1,5 +1,5 @@
-//! `mailkeeper check`: policies and settings, offline, for git hooks and pull requests; with `--against`, what a policy would
-//! do to the users that are known.
+//! `mailkeeper check`: policies and settings, offline, for git hooks and pull requests; with `--against`, what a
+//! policy would do to the users that are known.
 
 mod against;
 

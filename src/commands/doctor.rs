@@ -1,5 +1,5 @@
-//! `mailkeeper doctor`: what the daemon (or, without one, this process) finds out about tenant and state, and what only this
-//! machine shows: the control socket, the web server, the credential's file. Changes nothing.
+//! `mailkeeper doctor`: what the daemon (or, without one, this process) finds out about tenant and state, and what
+//! only this machine shows: the control socket, the web server, the credential's file. Changes nothing.
 
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -150,7 +150,8 @@ async fn web(settings: &Settings, is_running: bool) -> Option<Finding> {
             "http: { listen: 127.0.0.1:9464 }",
         ));
     };
-    if !is_running {
+    // Port 0 is any: only the daemon's log says which.
+    if !is_running || address.port() == 0 {
         return None;
     }
     let answer = tokio::time::timeout(PATIENCE, get(address, "/readyz")).await;

@@ -1,5 +1,5 @@
-//! The journal as sentences, for people who have never seen the tool: when, which mailbox, what happened, why, by whom. One
-//! line an entry. Reads entries; knows neither files nor the chain.
+//! The journal as sentences, for people who have never seen the tool: when, which mailbox, what happened, why, by
+//! whom. One line an entry. Reads entries; knows neither files nor the chain.
 
 use crate::model::{OutcomeKind, Timestamp, Verdict};
 use crate::plan::explain::{because, trouble};

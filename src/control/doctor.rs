@@ -1,5 +1,5 @@
-//! `mailkeeper doctor`: is everything in place? Asks cheap questions of Graph, looks once over the state, and says of each
-//! thing what it is, why it matters and what to do. Changes nothing; one failure never hides the others.
+//! `mailkeeper doctor`: is everything in place? Asks cheap questions of Graph, looks once over the state, and says of
+//! each thing what it is, why it matters and what to do. Changes nothing; one failure never hides the others.
 
 mod licences;
 mod permissions;

@@ -1,5 +1,5 @@
-//! Finding one user among all: by id, principal name or any address; who is meant by a misspelt name; who else answers to
-//! the same address. Streams over the store, keeps a handful.
+//! Finding one user among all: by id, principal name or any address; who is meant by a misspelt name; who else answers
+//! to the same address. Streams over the store, keeps a handful.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! What came of a period, told from the journal: for the people who pay. Every figure is counted from recorded entries; what
-//! waits at the moment comes from the newest status document, and is marked as such.
+//! What came of a period, told from the journal: for the people who pay. Every figure is counted from recorded
+//! entries; what waits at the moment comes from the newest status document, and is marked as such.
 
 mod text;
 

@@ -1,4 +1,5 @@
-//! A small company, the real loop over it and the desk beside it, in memory: for the tests of the desk and of the doctor.
+//! A small company, the real loop over it and the desk beside it, in memory: for the tests of the desk and of the
+//! doctor.
 
 use std::sync::{Arc, MutexGuard};
 

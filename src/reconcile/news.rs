@@ -1,5 +1,5 @@
-//! What a plan says that the one before did not: questions that were opened, seats that went missing. For the journal, so
-//! that a report of a month can count them. Decides nothing.
+//! What a plan says that the one before did not: questions that were opened, seats that went missing. For the journal,
+//! so that a report of a month can count them. Decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 

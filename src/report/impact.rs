@@ -1,5 +1,5 @@
-//! What a change of the policy would do to the users that are known: a document, as text and as markdown for a pull request.
-//! Lists are bounded, counts are not. Computes nothing.
+//! What a change of the policy would do to the users that are known: a document, as text and as markdown for a pull
+//! request. Lists are bounded, counts are not. Computes nothing.
 
 mod text;
 

@@ -1,5 +1,5 @@
-//! Open questions for people who were woken by an alert: what is asked, since when, until when, and the two commands that
-//! answer it.
+//! Open questions for people who were woken by an alert: what is asked, since when, until when, and the two commands
+//! that answer it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

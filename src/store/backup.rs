@@ -1,6 +1,6 @@
-//! The portable copy of one tenant's records: JSON lines that need neither sled nor this version's encodings. A header,
-//! the records, users in id order, and an end line with counts and the SHA-256 of everything before it. Streams in both
-//! directions; knows no file names.
+//! The portable copy of one tenant's records: JSON lines that need neither sled nor this version's encodings. A
+//! header, the records, users in id order, and an end line with counts and the SHA-256 of everything before it.
+//! Streams in both directions; knows no file names.
 //!
 //! A backup is a memory, not an order: importing forgets approvals, and where the next delta starts, so that no old
 //! decision is carried out again and the next observation is a full one.
@@ -147,8 +147,8 @@ pub enum Part {
     User(Box<KnownUser>),
 }
 
-/// Shows the users of a backup, and before them the products and the ledger; records of a moment are passed over. May be
-/// called again.
+/// Shows the users of a backup, and before them the products and the ledger; records of a moment are passed over. May
+/// be called again.
 ///
 /// # Errors
 /// [`Error::Backup`] for a damaged backup: nothing was shown then.

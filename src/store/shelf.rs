@@ -14,7 +14,8 @@ use super::backup::{self, Counts, Header};
 use super::journal::Head;
 use super::{Cause, Error, Operation, Result, TenantStore};
 
-/// Two weeks: long enough to notice over a holiday that a state went wrong, and some hundred megabytes for a large tenant.
+/// Two weeks: long enough to notice over a holiday that a state went wrong, and some hundred megabytes for a large
+/// tenant.
 pub const KEPT: usize = 14;
 
 const SUFFIX: &str = ".ndjson";
@@ -25,6 +26,15 @@ const DATE: &str = "%Y-%m-%d";
 pub struct Shelf {
     directory: PathBuf,
     tenant: String,
+}
+
+/// What [`Shelf::refill`] did.
+#[derive(Debug, Default)]
+pub struct Refilled {
+    /// The backup that was read; `None` when there is no good one.
+    pub from: Option<(PathBuf, Header)>,
+    /// Newer ones that could not be.
+    pub unusable: Vec<(PathBuf, Error)>,
 }
 
 impl Shelf {
@@ -56,8 +66,8 @@ impl Shelf {
         self.path(day).exists()
     }
 
-    /// Writes the backup of the day, replacing an earlier one of the same day, and removes what is older than the newest
-    /// [`KEPT`].
+    /// Writes the backup of the day, replacing an earlier one of the same day, and removes what is older than the
+    /// newest [`KEPT`].
     ///
     /// # Errors
     /// Of the disk and of the store; an older backup is never touched then.
@@ -82,7 +92,8 @@ impl Shelf {
     /// Fills an empty state from the newest backup that is good. Damaged ones are passed over.
     ///
     /// # Returns
-    /// The backup that was read and its header; `None` when there is no good one. Beside it what was wrong with others.
+    /// The backup that was read and its header; `None` when there is no good one. Beside it what was wrong with
+    /// others.
     pub fn refill(&self, store: &TenantStore) -> (Option<(PathBuf, Header)>, Vec<(PathBuf, Error)>) {
         let mut bad = Vec::new();
         for path in self.newest_first() {
@@ -90,11 +101,14 @@ impl Shelf {
                 .map_err(|error| failed(&path, error))
                 .and_then(|file| backup::import(store, &mut BufReader::new(file)));
             match imported {
-                Ok((header, _)) => return (Some((path, header)), bad),
-                Err(error) => bad.push((path, error)),
+                Ok((header, _)) => {
+                    refilled.from = Some((path, header));
+                    return refilled;
+                }
+                Err(error) => refilled.unusable.push((path, error)),
             }
         }
-        (None, bad)
+        refilled
     }
 
     fn path(&self, day: Timestamp) -> PathBuf {
@@ -162,15 +176,15 @@ mod tests {
     fn a_lost_state_is_refilled_from_the_newest_backup_that_is_whole() {
         let directory = tempfile::tempdir().expect("a directory");
         let shelf = Shelf::new(directory.path().to_owned(), "contoso");
-        assert!(shelf.refill(&store(0)).0.is_none(), "nothing to read");
+        assert!(shelf.refill(&store(0)).from.is_none(), "nothing to read");
         shelf.write(&store(5), Head::default(), DAY).expect("written");
         let (torn, _) = shelf.write(&store(9), Head::default(), DAY + Span::from_days(1)).expect("written");
         let bytes = fs::read(&torn).expect("readable");
         fs::write(&torn, &bytes[..bytes.len() / 2]).expect("torn");
         let empty = store(0);
-        let (from, bad) = shelf.refill(&empty);
+        let Refilled { from, unusable } = shelf.refill(&empty);
         assert_eq!(from.expect("the older one").1.made_at, DAY);
-        assert_eq!(bad.len(), 1);
+        assert_eq!(unusable.len(), 1);
         assert_eq!(empty.count_users().expect("readable"), 5);
         assert!(empty.user(id(4)).expect("readable").is_some());
     }

@@ -1,5 +1,5 @@
-//! `mailkeeper check --against`: the policy held against the users of a backup or of this machine's state, beside another
-//! policy where one is given. Streams over the backup; keeps counts, drifts and bounded lists.
+//! `mailkeeper check --against`: the policy held against the users of a backup or of this machine's state, beside
+//! another policy where one is given. Streams over the backup; keeps counts, drifts and bounded lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Seek};
@@ -188,7 +188,8 @@ impl<'a> Side<'a> {
         self.by_rule.values().sum()
     }
 
-    /// What would follow once everything has been confirmed and has settled. Limits per pass and per day only say when.
+    /// What would follow once everything has been confirmed and has settled. Limits per pass and per day only say
+    /// when.
     fn plan(&self, world: &World) -> Plan {
         let now = world.header.made_at;
         let mut policy = self.policy.clone();

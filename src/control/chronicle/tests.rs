@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Problem, ProblemKind, Reason, Span};
+use crate::model::{Cause, DriftKind, Problem, ProblemKind, Reason, Span, UserId};
 use crate::report::sample::{NOW, assign};
 use crate::store::journal::{Journal, MemoryLog};
 

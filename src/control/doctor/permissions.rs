@@ -1,5 +1,5 @@
-//! Which application permissions are held, missing and superfluous. A read that works is the proof; the roles in the token
-//! are only a hint, but the only one for writes, which nobody tries out. Pure.
+//! Which application permissions are held, missing and superfluous. A read that works is the proof; the roles in the
+//! token are only a hint, but the only one for writes, which nobody tries out. Pure.
 
 use std::collections::BTreeSet;
 
