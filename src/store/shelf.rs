@@ -90,12 +90,8 @@ impl Shelf {
     }
 
     /// Fills an empty state from the newest backup that is good. Damaged ones are passed over.
-    ///
-    /// # Returns
-    /// The backup that was read and its header; `None` when there is no good one. Beside it what was wrong with
-    /// others.
-    pub fn refill(&self, store: &TenantStore) -> (Option<(PathBuf, Header)>, Vec<(PathBuf, Error)>) {
-        let mut bad = Vec::new();
+    pub fn refill(&self, store: &TenantStore) -> Refilled {
+        let mut refilled = Refilled::default();
         for path in self.newest_first() {
             let imported = File::open(&path)
                 .map_err(|error| failed(&path, error))
