@@ -206,11 +206,17 @@ fn credential(auth: &Auth) -> Option<Finding> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o004 != 0).then(|| {
         Finding::new(
-            Level::Error,
+            Level::Warning,
             Area::Machine,
-            format!("every user of this machine may read {} (mode {mode:03o})", path.display()),
+            format!(
+                "every user of this machine who gets to {} may read it (mode {mode:03o})",
+                path.display()
+            ),
             "whoever reads it is mailkeeper",
-            format!("chmod 0600 {0}, then renew the credential", path.display()),
+            format!(
+                "chmod 0600 {}, and renew the credential unless its directory was closed",
+                path.display()
+            ),
         )
     })
 }

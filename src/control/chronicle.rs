@@ -65,13 +65,7 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
                 ends(*deadline, at)
             )
         }
-        Entry::ClockStopped { reason, .. } => match reason.as_str() {
-            "repaired" => "no longer at risk: repaired by mailkeeper".to_owned(),
-            "healed_by_others" => {
-                "no longer at risk, without mailkeeper: somebody else repaired it".to_owned()
-            }
-            other => format!("no longer at risk: {}", words::plain(other)),
-        },
+        Entry::ClockStopped { reason, .. } => stopped(reason),
         Entry::MailboxRecorded { primary_id, .. } => {
             format!("healthy mailbox recorded as {primary_id}; a recovery is compared with it")
         }
@@ -82,10 +76,9 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
             "LOST: Microsoft's limit has passed. It had never been reported before".to_owned()
         }
         Entry::Held { by, reason, until } => {
-            let until =
-                until.map_or_else(|| "until resumed".to_owned(), |at| format!("until {}", at.human()));
+            let until = until.map_or_else(|| "resumed".to_owned(), Timestamp::human);
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("put on hold by {by} {until}{reason}")
+            format!("put on hold by {by} until {until}{reason}")
         }
         Entry::Resumed { by } => format!("resumed by {by}: acts again"),
         Entry::Asked { ask, question, mailboxes, .. } => {
@@ -116,6 +109,15 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         }
         Entry::Started { version } => format!("mailkeeper {version} started"),
         Entry::Stopped => "mailkeeper stopped".to_owned(),
+    }
+}
+
+/// Labels of the bookkeeping; a newer one is shown as it stands.
+fn stopped(reason: &str) -> String {
+    match reason {
+        "repaired" => "no longer at risk: repaired by mailkeeper".to_owned(),
+        "healed_by_others" => "no longer at risk, without mailkeeper: somebody else repaired it".to_owned(),
+        other => format!("no longer at risk: {}", words::plain(other)),
     }
 }
 

@@ -23,17 +23,18 @@ pub fn find(store: &TenantStore, name: &str) -> Result<KnownUser, Refusal> {
     }
     let wanted = name.trim().to_ascii_lowercase();
     let mut found: Vec<KnownUser> = Vec::new();
-    let mut similar = Similar::to(&wanted);
     store.for_each_user(|known| {
-        let addresses = known.user.addresses();
-        similar.look(&known, &addresses);
-        if addresses.contains(&wanted) {
+        if known.user.addresses().contains(&wanted) {
             found.push(known);
         }
     })?;
     found.sort_by_key(|known| (known.presence != Presence::Live, known.user.upn != wanted));
     match found.len() {
-        0 => Err(Refusal::failed(similar.refusal(name))),
+        0 => {
+            let mut similar = Similar::to(&wanted);
+            store.for_each_user(|known| similar.look(&known))?;
+            Err(Refusal::failed(similar.refusal(name)))
+        }
         1 => Ok(found.remove(0)),
         _ if found[0].user.upn.eq_ignore_ascii_case(name) => Ok(found.remove(0)),
         _ => {
@@ -58,7 +59,8 @@ impl Similar {
         Self { wanted: wanted.to_owned(), best: Vec::new() }
     }
 
-    fn look(&mut self, known: &KnownUser, addresses: &BTreeSet<String>) {
+    fn look(&mut self, known: &KnownUser) {
+        let addresses = known.user.addresses();
         let has_domain = self.wanted.contains('@');
         let local = |address: &str| address.split('@').next().unwrap_or_default().to_owned();
         let display = known.user.display_name.iter().map(|name| name.to_lowercase());

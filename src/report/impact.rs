@@ -34,7 +34,8 @@ pub struct Impact {
     pub undetermined: Listed<Moved>,
     /// What would be sent once each drift has been confirmed and has settled, limits per pass and day aside.
     pub steps: Listed<StepRow>,
-    /// Steps of the other policy that this one does not make.
+    /// How many of them the other policy does not make, and how many of its steps this one does not make.
+    pub steps_new: Option<u64>,
     pub steps_dropped: Option<u64>,
     pub waiting: BTreeMap<Reason, u64>,
     pub seats_missing: Vec<SeatNeed>,
@@ -101,7 +102,6 @@ impl Impact {
         let moved = [&self.becomes_kept, &self.released, &self.changes_rule, &self.left_alone_otherwise];
         self.base.is_some()
             && moved.iter().all(|list| list.count == 0)
-            && self.steps_dropped == Some(0)
-            && !self.steps.first.iter().any(|step| step.is_new)
+            && (self.steps_new, self.steps_dropped) == (Some(0), Some(0))
     }
 }

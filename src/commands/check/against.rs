@@ -57,6 +57,7 @@ pub fn compare(
             is_new,
         });
     }
+    let steps_new = steps_before.as_ref().map(|before| steps_of(&plan).difference(before).count() as u64);
     let steps_dropped = steps_before.map(|before| before.difference(&steps_of(&plan)).count() as u64);
     let mut waiting = BTreeMap::new();
     for row in &plan.waiting {
@@ -77,6 +78,7 @@ pub fn compare(
         left_alone_otherwise: lists.left_alone_otherwise,
         undetermined: lists.undetermined,
         steps,
+        steps_new,
         steps_dropped,
         waiting,
         seats_missing: plan.seats,

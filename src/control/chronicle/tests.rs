@@ -1,3 +1,5 @@
+//! A month of one mailbox, written by the real journal and read by a stranger.
+
 use super::*;
 use crate::model::{Cause, DriftKind, Problem, ProblemKind, Reason, Span, UserId};
 use crate::report::sample::{NOW, assign};

@@ -1,3 +1,5 @@
+//! Questions and their answers over the real loop and a simulated tenant.
+
 use super::*;
 use crate::control::testing::Office;
 use crate::model::Presence;

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::graph::Group;
 use crate::model::{Catalog, Entitlement, GroupId, KnownUser, Presence, UserId};
-use crate::policy::{Answer, Assign, Policy, Ruling};
+use crate::policy::{Answer, Assign, KeepRule, Policy, Ruling};
 use crate::report::examination::{Area, Finding, Level};
 use crate::report::words;
 use crate::store::records::{Cursor, Seats};
@@ -249,42 +250,9 @@ fn group(policy: &Policy, census: &Census, id: GroupId, answer: &GroupAnswer) ->
     let name = format!("group \"{}\" ({id})", group.display_name.as_deref().unwrap_or("without a name"));
     let members =
         census.groups_read.contains(&id).then(|| census.members.get(&id).copied().unwrap_or_default());
-    if let Some(rule) = rule {
-        let licensing = |what: String, why: &str, to_do: &str| {
-            let what = format!("{name}, which rule \"{}\" licenses by, {what}", rule.name);
-            Some(Finding::new(Level::Error, Area::Policy, what, why, to_do))
-        };
-        if group.is_dynamic {
-            return licensing(
-                "is dynamic".to_owned(),
-                "nobody can be put into it",
-                "use another group, or `assign: direct`",
-            );
-        }
-        if group.on_premises_synced {
-            return licensing(
-                "comes from on premises".to_owned(),
-                "its members can only be changed there",
-                "use a cloud group",
-            );
-        }
-        if group.licenses.is_empty() {
-            return licensing(
-                "gives no licence".to_owned(),
-                "membership would not bring a mailbox back",
-                "assign the product to the group",
-            );
-        }
-        let nested =
-            direct.zip(members).map(|(direct, all)| all.saturating_sub(direct)).filter(|nested| *nested > 0);
-        if let Some(nested) = nested {
-            let users = words::how_many(nested, "user", "users");
-            return licensing(
-                format!("is nested: {users} are only in groups inside it"),
-                "group-based licensing does not reach below the first level: they get nothing",
-                "put them into the group itself",
-            );
-        }
+    let nested = direct.zip(members).map(|(direct, all)| all.saturating_sub(direct));
+    if let Some(finding) = rule.and_then(|rule| unlicensing(&name, rule, group, nested.unwrap_or_default())) {
+        return Some(finding);
     }
     if members == Some(0) {
         return Some(Finding::new(
@@ -297,4 +265,29 @@ fn group(policy: &Policy, census: &Census, id: GroupId, answer: &GroupAnswer) ->
     }
     let members = members.map(|count| format!(" has {}", words::how_many(count, "member", "members")));
     Some(Finding::ok(Area::Policy, format!("{name}{}", members.unwrap_or_else(|| " exists".to_owned()))))
+}
+
+/// Why a group by which a rule gives licences would not do so. `nested`: users that are only in groups inside it.
+fn unlicensing(name: &str, rule: &KeepRule, group: &Group, nested: u64) -> Option<Finding> {
+    let (what, why, to_do) = if group.is_dynamic {
+        ("is dynamic".to_owned(), "nobody can be put into it", "use another group, or `assign: direct`")
+    } else if group.on_premises_synced {
+        ("comes from on premises".to_owned(), "its members can only be changed there", "use a cloud group")
+    } else if group.licenses.is_empty() {
+        (
+            "gives no licence".to_owned(),
+            "membership would not bring a mailbox back",
+            "assign the product to the group",
+        )
+    } else if nested > 0 {
+        (
+            format!("is nested: {} are only in groups inside it", words::how_many(nested, "user", "users")),
+            "group-based licensing does not reach below the first level: they get nothing",
+            "put them into the group itself",
+        )
+    } else {
+        return None;
+    };
+    let what = format!("{name}, which rule \"{}\" licenses by, {what}", rule.name);
+    Some(Finding::new(Level::Error, Area::Policy, what, why, to_do))
 }

@@ -1,3 +1,5 @@
+//! The doctor at a simulated tenant: in order, and with one thing wrong at a time.
+
 use super::*;
 use crate::control::testing::Office;
 use crate::sim::scenario::Company;

@@ -1,3 +1,5 @@
+//! Forty days of a journal, and the figures of the last thirty.
+
 use super::*;
 use crate::model::TenantId;
 use crate::report::sample::{NOW, assign, troubled};

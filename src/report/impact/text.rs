@@ -112,9 +112,8 @@ impl Impact {
     }
 
     fn steps_title(&self) -> String {
-        let new = self.steps.first.iter().filter(|step| step.is_new).count() as u64;
-        let compared = match (&self.base, self.steps_dropped) {
-            (Some(_), Some(dropped)) => {
+        let compared = match (self.steps_new, self.steps_dropped) {
+            (Some(new), Some(dropped)) => {
                 format!(" ({} new, {} dropped)", words::count_of(new), words::count_of(dropped))
             }
             (Some(_), None) | (None, _) => String::new(),

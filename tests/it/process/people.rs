@@ -1,4 +1,4 @@
-//! What people read: history, doctor, report, explain, questions; and what a policy change would do, also in a git hook.
+//! What people read: history, doctor, report, explain; and what a policy change would do, also in a git hook.
 
 use std::fs;
 use std::process::Command;
@@ -137,7 +137,7 @@ fn the_daemon_backs_up_daily_and_a_lost_state_is_read_back() {
     fs::write(site.path("state/db/conf"), "not what sled wrote there").expect("written");
     let history = site.run(&["history"]);
     assert_eq!(history.code, Some(0), "{history}");
-    assert!(history.stderr.contains("THE STATE WAS LOST and was read back"), "{history}");
+    assert!(history.stderr.contains("the state was LOST, and was read back"), "{history}");
     assert!(
         history.stdout.contains("the state was lost and read back from the backup contoso-"),
         "{history}"

@@ -1,3 +1,5 @@
+//! One small state, two policies, and what is said of the change.
+
 use std::io::Cursor;
 use std::sync::Arc;
 
