@@ -4,7 +4,7 @@
 mod deadline;
 mod remedy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::model::{
     Catalog, Cause, Conflicts, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence,
@@ -48,7 +48,8 @@ pub fn diff(
         return left_alone(Reason::Undetermined, Some("the licences of the account".to_owned()));
     }
     let had_mailbox = known.had_mailbox() || known.user.had_mailbox_plan();
-    if !had_mailbox && !(rule.adopt && kind == DriftKind::Unlicensed) {
+    let is_adopted = rule.adopt && kind == DriftKind::Unlicensed;
+    if !had_mailbox && !is_adopted {
         return left_alone(Reason::NeverHadMailbox, None);
     }
     let case = Case { policy, rule, known, entitlement: &entitlement, kind, now };
@@ -174,7 +175,7 @@ fn cause(known: &KnownUser, entitlement: &Entitlement, kind: DriftKind) -> Cause
                 Cause::GroupLicenseRemoved
             }
             Some(_) => Cause::LicenseRemoved,
-            None if known.had_mailbox() => Cause::LicenseRemoved,
+            None if known.user.had_mailbox_plan() => Cause::LicenseRemoved,
             None => Cause::NeverLicensed,
         },
     }

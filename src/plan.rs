@@ -51,7 +51,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         match readiness(drift, input) {
             Ok(()) => ready.push(drift),
             Err(held) => {
-                plan.asks.extend(held.ask);
+                plan.asks.extend(held.ask.map(|ask| *ask));
                 plan.waiting.push(waiting(drift, held.reason, held.until, held.detail));
             }
         }
@@ -84,7 +84,7 @@ struct Held {
     reason: Reason,
     until: Option<Timestamp>,
     detail: Option<String>,
-    ask: Option<Ask>,
+    ask: Option<Box<Ask>>,
 }
 
 impl Held {
@@ -154,7 +154,7 @@ fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(),
         opened: entry.first_seen,
         act_by: drift.clock.act_by,
     };
-    Err(Held { ask: Some(ask), ..Held::because(reason) })
+    Err(Held { ask: Some(Box::new(ask)), ..Held::because(reason) })
 }
 
 /// Nobody answered, "act by" is reached, and the policy wants the mailbox kept then.

@@ -19,9 +19,12 @@ use crate::clock::Clock;
 use crate::errors::chain;
 use crate::graph::Client;
 use crate::invariant::{InvariantId, holds};
-use crate::model::{Action, ObservationKind, OutcomeKind, Plan, Reason, SkuId, Span, UserId};
+use crate::model::{
+    Action, GroupId, LedgerEntry, ObservationKind, OutcomeKind, Plan, Reason, SkuId, Span, UserId,
+};
 use crate::observe::{self, Observed};
 use crate::plan;
+use crate::policy::Assign;
 use crate::report::metrics::Metrics;
 use crate::report::status::{EventKind, PassOutcome, PassView, RecentEvent, TenantView};
 use crate::store::journal::{Entry, Journal};
@@ -121,6 +124,8 @@ pub struct Reconciler {
     shared: Shared,
     passes: u64,
     recent: Vec<RecentEvent>,
+    /// Digest of the policy that the journal of this process named last.
+    journalled_policy: Option<String>,
     steps_at_once: usize,
 }
 
@@ -142,11 +147,18 @@ impl Reconciler {
         bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
         let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
         parts.journal.append(&started, parts.clock.now())?;
-        Ok(Self { parts, shared, passes: 0, recent: Vec::new(), steps_at_once: act::AT_ONCE })
+        Ok(Self {
+            parts,
+            shared,
+            passes: 0,
+            recent: Vec::new(),
+            journalled_policy: None,
+            steps_at_once: act::AT_ONCE,
+        })
     }
 
-    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a replay
-    /// would differ.
+    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a
+    /// replay would differ.
     pub fn one_step_at_a_time(&mut self) {
         self.steps_at_once = 1;
     }
@@ -243,13 +255,14 @@ impl Reconciler {
     }
 
     fn load_policy(&mut self) -> Result<(), store::Error> {
-        let before = self.parts.policy.current().map(|policy| policy.digest.clone());
         self.parts.policy.reload();
         let Some(policy) = self.parts.policy.current() else { return Ok(()) };
-        if before.as_deref() != Some(policy.digest.as_str()) {
+        // SIGHUP may have loaded it before this pass, so the holder's own change says nothing.
+        if self.journalled_policy.as_deref() != Some(policy.digest.as_str()) {
             let entry =
                 Entry::PolicyLoaded { digest: policy.digest.clone(), revision: policy.revision.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;
+            self.journalled_policy = Some(policy.digest.clone());
         }
         Ok(())
     }
@@ -294,7 +307,7 @@ impl Reconciler {
     ) -> Result<Plan, store::Error> {
         let now = self.parts.clock.now();
         let ledger = findings.ledger(&self.parts.store)?;
-        let in_flight = seats_in_flight(&ledger);
+        let in_flight = seats_in_flight(&ledger, policy, observed);
         let answers = self.parts.store.get_or_default::<Approvals>()?;
         let sent_last_day = self.parts.journal.intents_since(now - Span::from_days(1));
         let input = plan::Input {
@@ -426,13 +439,37 @@ impl Reconciler {
     }
 }
 
-/// Seats that requests without observed effect may have taken.
-fn seats_in_flight(ledger: &BTreeMap<UserId, crate::model::LedgerEntry>) -> BTreeMap<SkuId, u32> {
+/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not seen. A membership counts for the product that its rule names.
+fn seats_in_flight(
+    ledger: &BTreeMap<UserId, LedgerEntry>,
+    policy: &crate::policy::Policy,
+    observed: &Observed,
+) -> BTreeMap<SkuId, u32> {
     let mut seats = BTreeMap::new();
-    for pending in ledger.values().filter_map(|entry| entry.pending.as_ref()) {
-        if let Action::AssignLicense { sku, takes_seat: true, .. } = &pending.action {
-            *seats.entry(*sku).or_default() += 1;
+    for entry in ledger.values() {
+        // Once the licence was observed, the products' own count, which is read later, has it.
+        if entry.resolved.is_some() {
+            continue;
+        }
+        let sku = match entry.pending.as_ref().map(|pending| &pending.action) {
+            Some(Action::AssignLicense { sku, takes_seat: true, .. }) => Some(*sku),
+            Some(Action::AddToGroup { group }) => group_product(*group, policy, observed),
+            Some(
+                Action::AssignLicense { takes_seat: false, .. }
+                | Action::SetUsageLocation { .. }
+                | Action::Restore,
+            )
+            | None => None,
+        };
+        if let Some(sku) = sku {
+            *seats.entry(sku).or_default() += 1;
         }
     }
     seats
+}
+
+/// The product that the policy expects of a licensing group.
+fn group_product(group: GroupId, policy: &crate::policy::Policy, observed: &Observed) -> Option<SkuId> {
+    let rule = policy.keep.iter().find(|rule| rule.assign == Assign::Group(group))?;
+    rule.licenses.iter().find_map(|name| name.find(&observed.catalog)).map(|sku| sku.id)
 }

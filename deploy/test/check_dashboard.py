@@ -5,9 +5,9 @@ usage: check_dashboard.py [--exposition FILE] [--rules-out FILE]
 
 Fails when
 - the dashboard is not JSON, two panels share an id, panels overlap, or a panel has no query, title or description;
-- a query does not filter by $tenant, or a data source is not the variable;
+- a query does not filter by $tenant though the metric has that label, or a data source is not the variable;
 - an expression of dashboard, alerts or alert tests names a metric, a label or a label value that metrics.txt lacks;
-- a declared metric is used by neither of them;
+- a declared metric is used by neither of them, and metrics.txt does not say `# not shown: why`;
 - an alert lacks severity, summary, description or runbook, or is not shown both to fire and to stay quiet.
 
 --exposition FILE   a real /metrics text: every mailkeeper_ metric in it must be declared, with the same type and labels.
@@ -43,11 +43,12 @@ PLACEHOLDER = re.compile(r"\{\{\s*(?:\$labels\.)?([a-z_]+)\s*\}\}")
 
 
 class Metric:
-    """One line of metrics.txt: the type, and for each label its closed set of values or None."""
+    """One line of metrics.txt: the type, for each label its closed set of values or None, and whether it is shown."""
 
-    def __init__(self, kind, labels):
+    def __init__(self, kind, labels, is_shown):
         self.kind = kind
         self.labels = labels
+        self.is_shown = is_shown
 
 
 class Report:
@@ -70,7 +71,7 @@ def read_metrics(path):
         for word in words[2:]:
             name, _, values = word.partition("=")
             labels[name] = values.split("|") if values else None
-        metrics[words[0]] = Metric(words[1], labels)
+        metrics[words[0]] = Metric(words[1], labels, "# not shown:" not in line)
     return metrics
 
 
@@ -181,7 +182,8 @@ def check_dashboard(report, metrics, used):
             if label not in labels:
                 report.fault(where, f"legend shows {label}, which no metric of it has")
         for name, matchers in SELECTOR.findall(expression):
-            if "$tenant" not in matchers:
+            metric = declared(metrics, name)
+            if metric and "tenant" in metric.labels and "$tenant" not in matchers:
                 report.fault(where, f"{name} is not filtered by $tenant")
     return expressions
 
@@ -284,8 +286,10 @@ def main():
     metrics = read_metrics(METRICS)
     expressions = check_dashboard(report, metrics, used)
     alerts = check_alerts(report, metrics, used)
-    for name in sorted(set(metrics) - used):
-        report.fault(METRICS.name, f"{name} is used by neither dashboard nor alerts")
+    for name in sorted(metrics):
+        if metrics[name].is_shown != (name in used):
+            what = "is used by neither dashboard nor alerts" if metrics[name].is_shown else "is shown after all"
+            report.fault(METRICS.name, f"{name} {what}")
     if arguments.exposition:
         check_exposition(report, metrics, arguments.exposition)
     if arguments.rules_out:

@@ -1,4 +1,5 @@
-//! `mailkeeper run`: the daemon. Parses everything before it opens anything, tells systemd what it does, drains on SIGTERM.
+//! `mailkeeper run`: the daemon. Parses everything before it opens anything, tells systemd what it does, drains on
+//! SIGTERM.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +107,8 @@ async fn serve_pages(
 ) -> Result<Option<JoinHandle<()>>, String> {
     let Some(address) = settings.http.listen else { return Ok(None) };
     let server = Server::bind(address).await.map_err(|error| chain(&error))?;
+    // With port 0 nobody else knows it.
+    tracing::info!(address = %server.address(), "metrics and status page are served");
     let (views, health) = (watch::channel(Views::new()), watch::channel(Health::default()));
     let limits = MetricsLimits { mailboxes: settings.metrics.mailboxes, upn: settings.metrics.upn };
     let state =

@@ -1,5 +1,5 @@
-//! The reads of a full listing: tenant, products, groups, deleted users, users. Each failure becomes a problem, and the rest
-//! is read all the same, so that one report names everything that is wrong.
+//! The reads of a full listing: tenant, products, groups, deleted users, users. Each failure becomes a problem, and
+//! the rest is read all the same, so that one report names everything that is wrong.
 
 use crate::errors::chain;
 use crate::graph::{Client, Error};
@@ -21,6 +21,13 @@ const COUNT_TOLERANCE: u64 = 20;
 pub(super) async fn read(graph: &Client, store: &TenantStore, policy: &Policy) -> Result<Read, store::Error> {
     let mut problems = Vec::new();
     check_tenant(graph, store, &mut problems).await;
+    let memberships = memberships(graph, policy, &mut problems).await;
+    let mut stage = store.stage()?;
+    // Deleted first: a user restored in between is then in both lists, and the later sighting counts.
+    let deleted_users = deleted(graph, &mut stage, &mut problems).await?;
+    let live_users = live(graph, &mut stage, &mut problems).await?;
+    check_count(graph, live_users, &mut problems).await;
+    // Seats last: whatever licence a user was seen with is in the products' count by then.
     let catalog: Catalog = match graph.subscribed_skus().await {
         Ok(skus) => skus.into_iter().collect(),
         Err(error) => {
@@ -28,12 +35,6 @@ pub(super) async fn read(graph: &Client, store: &TenantStore, policy: &Policy) -
             Catalog::default()
         }
     };
-    let memberships = memberships(graph, policy, &mut problems).await;
-    let mut stage = store.stage()?;
-    // Deleted first: a user restored in between is then in both lists, and the later sighting counts.
-    let deleted_users = deleted(graph, &mut stage, &mut problems).await?;
-    let live_users = live(graph, &mut stage, &mut problems).await?;
-    check_count(graph, live_users, &mut problems).await;
     Ok(Read { staged: stage.finish()?, catalog, memberships, live_users, deleted_users, problems })
 }
 

@@ -1,5 +1,6 @@
-//! Judges every pass by what the tenant received and what the generator knows. Uses nothing of the product's planning: its own
-//! model of the policy, the writes as they arrived, and the journal as it lay on the disk when they left.
+//! Judges every pass by what the tenant received and what the generator knows. Uses nothing of the product's
+//! planning: its own model of the policy, the writes as they arrived, and the journal as it lay on the disk when they
+//! left.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +12,9 @@ use mailkeeper::sim::truth::MailboxState;
 use serde_json::Value;
 
 use super::people::{People, Person};
+use super::request::{Kind, Seen};
 use super::shape::{Shape, Standing, reserved};
-use super::wire::{Kind, Seen, Sent, Wire};
+use super::wire::{Sent, Wire};
 use super::world::OLDEST_REPLICA;
 
 /// A promise that did not hold.
@@ -179,15 +181,8 @@ impl Checker {
     /// SAFE-2.
     fn within_limits(&self, pass: &Pass<'_>, writes: &[Sent], ground: &Ground<'_>) -> Check {
         let limits = &ground.shape.limits;
-        let intents = |from: Timestamp, to: Timestamp, with_approved: bool| {
-            let within = writes.iter().filter(|sent| {
-                let is_approved = sent.user.is_some_and(|user| self.approved.contains(&user));
-                sent.local > from && sent.local <= to && (with_approved || !is_approved)
-            });
-            within
-                .filter_map(|sent| sent.cover.as_ref().map(|cover| cover.line))
-                .collect::<BTreeSet<_>>()
-                .len()
+        let within = |from: Timestamp, to: Timestamp| {
+            writes.iter().filter(move |sent| sent.local > from && sent.local <= to)
         };
         let in_pass: BTreeSet<_> = writes
             .iter()
@@ -201,13 +196,16 @@ impl Checker {
         let most = share.max(limits.floor);
         for sent in writes.iter().filter(|sent| sent.pass == pass.number) {
             let day = sent.local - Span::from_days(1);
-            let all = intents(day, sent.local, true);
-            demand("SAFE-2", all <= limits.per_day, || {
-                format!("{all} steps in a day, the limit is {}", limits.per_day)
+            let steps: BTreeSet<_> = within(day, sent.local)
+                .filter_map(|sent| sent.cover.as_ref().map(|cover| cover.line))
+                .collect();
+            demand("SAFE-2", steps.len() <= limits.per_day, || {
+                format!("{} steps in a day, the limit is {}", steps.len(), limits.per_day)
             })?;
-            let unasked = intents(day, sent.local, false);
+            let users: BTreeSet<_> = within(day, sent.local).filter_map(|sent| sent.user).collect();
+            let unasked = users.difference(&self.approved).count();
             demand("SAFE-2", unasked <= most, || {
-                format!("{unasked} steps in a day that nobody approved, floor and share allow {most}")
+                format!("{unasked} mailboxes in a day that nobody approved, floor and share allow {most}")
             })?;
         }
         Ok(())

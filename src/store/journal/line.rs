@@ -28,8 +28,7 @@ pub struct Line {
     /// The hash of the line before; of the first line, 64 zeros.
     pub prev: String,
     pub entry: Recorded,
-    /// SHA-256, hex, of the line's bytes up to this field.
-    #[serde(skip_serializing)]
+    /// SHA-256, hex, of the line's bytes up to this field, which therefore stays the last one.
     pub hash: String,
 }
 
@@ -52,7 +51,9 @@ impl Line {
 
     /// The bytes in the file, line break included.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        format!("{}{BEFORE_HASH}{}{AFTER_HASH}\n", self.body(), self.hash).into_bytes()
+        let mut bytes = self.text().into_bytes();
+        bytes.push(b'\n');
+        bytes
     }
 
     /// Reads a line without its line break and checks its own hash.
@@ -78,9 +79,13 @@ impl Line {
 
     /// The line's bytes before its hash.
     fn body(&self) -> String {
-        let mut text = serde_json::to_string(self).expect("an entry holds text, numbers and lists only");
-        text.pop();
+        let mut text = self.text();
+        text.truncate(text.len() - BEFORE_HASH.len() - self.hash.len() - AFTER_HASH.len());
         text
+    }
+
+    fn text(&self) -> String {
+        serde_json::to_string(self).expect("an entry holds text, numbers and lists only")
     }
 }
 

@@ -1,0 +1,8 @@
+//! The real binary against the simulated tenant on loopback: arguments in, exit codes, text and requests out. What
+//! goes on inside is tested elsewhere; here a command is what an operator or systemd sees.
+
+mod acting;
+mod asking;
+mod daemon;
+mod hostile;
+mod running;
