@@ -45,12 +45,12 @@ pub struct Done {
     pub at: Timestamp,
 }
 
-/// Requests under way at a time. Microsoft allows 20 writes a second for each application and tenant; a request takes some
-/// tenths of a second, so that eight together reach the quota, and a hold still stops nearly everything.
+/// Requests under way at a time. Microsoft allows 20 writes a second for each application and tenant; a request takes
+/// some tenths of a second, so that eight together reach the quota, and a hold still stops nearly everything.
 pub const AT_ONCE: usize = 8;
 
-/// Sends the steps of a checked plan: begun in their order, a few under way at a time. Never fails: what could not be sent
-/// is an outcome.
+/// Sends the steps of a checked plan: begun in their order, a few under way at a time. Never fails: what could not be
+/// sent is an outcome.
 pub async fn act(plan: &Plan, hands: &Hands<'_>) -> Vec<Done> {
     let broken = OnceLock::new();
     let mut sending = Vec::with_capacity(plan.steps.len());

@@ -1,7 +1,7 @@
 //! How commands reach the state: the questions, the answers, and the Unix socket between them while the daemon runs.
 //!
-//! sled locks its directory, so while the daemon runs there is no other way in. A command asks the same questions of the
-//! same [`desk::Desk`] either way; only the transport differs.
+//! sled locks its directory, so while the daemon runs there is no other way in. A command asks the same questions of
+//! the same [`desk::Desk`] either way; only the transport differs.
 
 pub mod client;
 pub mod desk;

@@ -1,5 +1,5 @@
-//! One loop per tenant: each wakes for its alarm or for a question, one at a time. Used alike by the daemon and, without a
-//! schedule, by single commands.
+//! One loop per tenant: each wakes for its alarm or for a question, one at a time. Used alike by the daemon and,
+//! without a schedule, by single commands.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

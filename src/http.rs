@@ -1,7 +1,7 @@
 //! `/metrics`, `/healthz`, `/readyz`, the status page and its JSON: read-only, loopback by default.
 //!
-//! Shows documents that others made. Nothing here asks Graph or the store, changes anything, or signs anybody in: who may
-//! reach the listener may read it.
+//! Shows documents that others made. Nothing here asks Graph or the store, changes anything, or signs anybody in: who
+//! may reach the listener may read it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

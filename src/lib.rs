@@ -18,9 +18,9 @@
 //!                                                        '--> report: metrics, log, status
 //! ```
 //!
-//! One direction, pure in the middle: [`diff`], [`plan`] and [`verify`] take everything as arguments, also the time, and
-//! do no I/O. [`observe`] and [`act`] talk to Graph and decide nothing about policy. "Fixed" is said only by [`verify`],
-//! and only of an observation later than the action.
+//! One direction, pure in the middle: [`diff`], [`plan`] and [`verify`] take everything as arguments, also the time,
+//! and do no I/O. [`observe`] and [`act`] talk to Graph and decide nothing about policy. "Fixed" is said only by
+//! [`verify`], and only of an observation later than the action.
 //!
 //! ## Code map
 //!

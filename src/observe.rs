@@ -1,7 +1,8 @@
-//! Graph to state: what is there. Decides whether an observation is complete and believable, never what follows from it.
+//! Graph to state: what is there. Decides whether an observation is complete and believable, never what follows from
+//! it.
 //!
-//! Users stream from the pages into a stage in the store, then are folded into what is known of each; nothing here grows
-//! with the tenant but the member lists of the groups that the policy names (16 bytes a member).
+//! Users stream from the pages into a stage in the store, then are folded into what is known of each; nothing here
+//! grows with the tenant but the member lists of the groups that the policy names (16 bytes a member).
 
 pub mod fold;
 mod listing;

@@ -157,8 +157,8 @@ impl Reconciler {
         })
     }
 
-    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a replay
-    /// would differ.
+    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a
+    /// replay would differ.
     pub fn one_step_at_a_time(&mut self) {
         self.steps_at_once = 1;
     }

@@ -1,5 +1,5 @@
-//! How to run: `mailkeeper.yaml`. Read whole and checked before anything is opened; all faults at once, with places, like a
-//! policy. Holds no secrets: it says where they are.
+//! How to run: `mailkeeper.yaml`. Read whole and checked before anything is opened; all faults at once, with places,
+//! like a policy. Holds no secrets: it says where they are.
 
 mod check;
 mod environment;

@@ -127,8 +127,8 @@ pub fn show_addresses(is_allowed: bool) {
     SHOWS_ADDRESSES.store(is_allowed, Ordering::Relaxed);
 }
 
-/// An address in a log line: `a…@contoso.com`, unless the settings allow the whole of it. Control characters, with which a
-/// display name could forge a line, are replaced in both cases.
+/// An address in a log line: `a…@contoso.com`, unless the settings allow the whole of it. Control characters, with
+/// which a display name could forge a line, are replaced in both cases.
 #[derive(Clone, Copy)]
 pub struct Redacted<'a>(pub &'a str);
 

@@ -1,8 +1,8 @@
 //! Cron, SIGHUP, file changes and start-up become a [`Wake`]. The only file naming the scheduler.
 //!
 //! A wake-up carries no data that a pass depends on: any pass can be the first after a crash. The channel coalesces, so
-//! that a slow pass is followed by one more and not by a queue. tokio-cron-scheduler is a tick source in UTC and nothing
-//! else: its clock cannot be injected, its jobs may overlap, and it forgets on restart.
+//! that a slow pass is followed by one more and not by a queue. tokio-cron-scheduler is a tick source in UTC and
+//! nothing else: its clock cannot be injected, its jobs may overlap, and it forgets on restart.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,8 @@
-//! `mailkeeper demo`: a month of a simulated company in about a minute, with the daemon's own loop against it over HTTP.
+//! `mailkeeper demo`: a month of a simulated company in about a minute, with the daemon's own loop against it over
+//! HTTP.
 //!
-//! Drives time from pass to pass; what the company does stands in `world`, what the daemon does is the daemon's own code,
-//! and who was right is said by `judge`.
+//! Drives time from pass to pass; what the company does stands in `world`, what the daemon does is the daemon's own
+//! code, and who was right is said by `judge`.
 
 mod daemon;
 mod frame;
@@ -41,8 +42,8 @@ use story::Chronicle;
 use summary::Summary;
 use world::World;
 
-/// Company time between two passes on show. The daemon's usual ten minutes would be six thousand passes a month; three hours make
-/// a few hundred, five a second at the usual speed, and are still little beside every deadline.
+/// Company time between two passes on show. The daemon's usual ten minutes would be six thousand passes a month;
+/// three hours make a few hundred, five a second at the usual speed, and are still little beside every deadline.
 const TICK: Span = Span::from_hours(3);
 
 /// How the month is played.
@@ -142,8 +143,8 @@ async fn show(play: Play, exits: bool) -> Result<Exit, String> {
     Ok(if summary.is_good() { Exit::Done } else { Exit::Failed })
 }
 
-/// On a terminal logs would disturb the view. Elsewhere the daemon's own log lines go to standard error when a filter asks
-/// for them.
+/// On a terminal logs would disturb the view. Elsewhere the daemon's own log lines go to standard error when a filter
+/// asks for them.
 fn log_where_asked() {
     if std::env::var_os(telemetry::FILTER_VARIABLE).is_some()
         && let Err(error) = telemetry::init(telemetry::LogFormat::Text)

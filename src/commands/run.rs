@@ -1,4 +1,5 @@
-//! `mailkeeper run`: the daemon. Parses everything before it opens anything, tells systemd what it does, drains on SIGTERM.
+//! `mailkeeper run`: the daemon. Parses everything before it opens anything, tells systemd what it does, drains on
+//! SIGTERM.
 
 use std::sync::Arc;
 use std::time::Duration;

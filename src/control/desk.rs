@@ -1,5 +1,5 @@
-//! Where questions are answered that need no pass: reads the state and the newest status document, presses and releases the
-//! big red button, takes answers of people. Works while a pass runs.
+//! Where questions are answered that need no pass: reads the state and the newest status document, presses and
+//! releases the big red button, takes answers of people. Works while a pass runs.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! The clocks: when a mailbox is lost for good, and what speaks for it.
 //!
 //! Two independent clocks run: from the loss of the licence (Microsoft: "removes the mailbox after 30 days", 60 with
-//! Delicensing Resiliency), and from the deletion of the account (always 30 days). The earlier one counts, and within an
-//! interval of uncertainty its earlier end.
+//! Delicensing Resiliency), and from the deletion of the account (always 30 days). The earlier one counts, and within
+//! an interval of uncertainty its earlier end.
 
 use crate::model::{
     Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss, LossClock, Presence, ProvisioningError,
@@ -19,7 +19,8 @@ pub const DELETED_RETENTION: Span = Span::from_days(30);
 pub struct Reading {
     /// The clock that counts.
     pub clock: LossClock,
-    /// Even the latest possible start of one of the clocks lies a whole retention back: the mailbox is gone for certain.
+    /// Even the latest possible start of one of the clocks lies a whole retention back: the mailbox is gone for
+    /// certain.
     pub has_passed: bool,
 }
 
@@ -85,7 +86,8 @@ fn license_clock(
     now: Timestamp,
 ) -> LossClock {
     let Some(loss) = &known.loss else {
-        // A lapsed subscription preserves the mailbox, and who never had one loses none. Else it was just found missing.
+        // A lapsed subscription preserves the mailbox, and who never had one loses none. Else it was just found
+        // missing.
         let is_kept = matches!(entitlement, Entitlement::SubscriptionLapsed { .. }) || !known.had_mailbox();
         return if is_kept { not_running(now, Vec::new()) } else { first_seen(now) };
     };

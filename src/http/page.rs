@@ -1,7 +1,7 @@
 //! The status page: one self-contained document without scripts, for a screen on the wall and a phone at night.
 //!
-//! Lays out what the documents say and computes nothing of its own. Text from the tenant passes through `words::one_line`
-//! and maud's escaping; addresses stand in `bdi`, so that none can turn the line around.
+//! Lays out what the documents say and computes nothing of its own. Text from the tenant passes through
+//! `words::one_line` and maud's escaping; addresses stand in `bdi`, so that none can turn the line around.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

@@ -153,8 +153,9 @@ impl User {
         self.plans.iter().filter(is_lost).filter_map(|entry| entry.assigned).max()
     }
 
-    /// Exchange's complaints that it may not disconnect the mailbox: a hold keeps it (Microsoft: "Mailboxes on litigation
-    /// hold do not become inactive when the license is removed"). An older or undated complaint is about something else.
+    /// Exchange's complaints that it may not disconnect the mailbox: a hold keeps it (Microsoft: "Mailboxes on
+    /// litigation hold do not become inactive when the license is removed"). An older or undated complaint is about
+    /// something else.
     pub fn holds(&self, loss: &Loss) -> impl Iterator<Item = &ProvisioningError> {
         let earliest = loss.last_with.or(loss.hint);
         self.provisioning_errors.iter().filter(move |error| {

@@ -1,5 +1,8 @@
 //! One sighting folded into what is known of the user: the place where a loss is first noticed. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
@@ -123,8 +126,8 @@ fn is_hold_over(before: Option<&KnownUser>, user: &User, loss: &Loss) -> bool {
         && user.holds(loss).next().is_none()
 }
 
-/// A loss begins when a licence or a mailbox was seen before, or a mailbox plan stands in the directory as gone. A user who
-/// never had one has lost nothing.
+/// A loss begins when a licence or a mailbox was seen before, or a mailbox plan stands in the directory as gone. A
+/// user who never had one has lost nothing.
 fn begin_loss(before: Option<&KnownUser>, user: &User, context: &Context<'_>) -> Option<Loss> {
     let had_mailbox_plan = user.had_mailbox_plan();
     if !had_mailbox_plan && !before.is_some_and(KnownUser::had_mailbox) {
@@ -180,7 +183,8 @@ fn remember(user: &User, before: Option<&Remembered>, catalog: &Catalog) -> Reme
     }
 }
 
-/// A deleted user is judged by what was known before the deletion; the listing adds the date and what became of the licences.
+/// A deleted user is judged by what was known before the deletion; the listing adds the date and what became of the
+/// licences.
 fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
     let Some(mut known) = known else { return first_seen_deleted(listed, since, context) };
     if let Some(licenses) = listed.licenses.clone() {

@@ -1,5 +1,5 @@
-//! The reads of a full listing: tenant, products, groups, deleted users, users. Each failure becomes a problem, and the rest
-//! is read all the same, so that one report names everything that is wrong.
+//! The reads of a full listing: tenant, products, groups, deleted users, users. Each failure becomes a problem, and
+//! the rest is read all the same, so that one report names everything that is wrong.
 
 use crate::errors::chain;
 use crate::graph::{Client, Error};

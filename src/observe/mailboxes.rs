@@ -30,8 +30,8 @@ const ASK_AGAIN: Span = Span::from_hours(1);
 /// An answer that could not be read will not be readable a minute later.
 const ASK_UNREADABLE_AGAIN: Span = Span::from_hours(24);
 
-/// Without its identity a mailbox cannot be recognised after a repair; where it is never to be had, asking once a day is
-/// cheap enough.
+/// Without its identity a mailbox cannot be recognised after a repair; where it is never to be had, asking once a day
+/// is cheap enough.
 const ASK_IDENTITY_AGAIN: Span = Span::from_hours(24);
 
 /// How much an answer would tell; the order of asking.
@@ -141,8 +141,8 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed, now: Timesta
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
 }
 
-/// The mailbox answered a short while ago, and its identity was not to be had: not in this cloud, or not from a replica that
-/// lagged behind.
+/// The mailbox answered a short while ago, and its identity was not to be had: not in this cloud, or not from a
+/// replica that lagged behind.
 fn answered_without_identity(known: &KnownUser, now: Timestamp) -> bool {
     let Some(probe) = &known.mailbox.last_probe else { return false };
     matches!(probe.answer, ProbeAnswer::Reachable { primary_id: None, .. })
@@ -175,8 +175,8 @@ fn remember(
     })
 }
 
-/// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not overwritten by
-/// another one: comparing the two is the proof of a recovery.
+/// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not
+/// overwritten by another one: comparing the two is the proof of a recovery.
 fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool) {
     if let ProbeAnswer::Reachable { kind, primary_id } = &probe.answer {
         let is_healthy = is_licensed || !kind.needs_license();

@@ -35,7 +35,8 @@ pub(super) struct Look {
     conflicts: Conflicts,
 }
 
-/// Walks stage and state side by side, twice: who vanished and which addresses are among the deleted, then who has them.
+/// Walks stage and state side by side, twice: who vanished and which addresses are among the deleted, then who has
+/// them.
 pub(super) fn look(store: &TenantStore, staged: &Staged) -> Result<Look, store::Error> {
     let mut look = Look::default();
     store.join(staged, |known, sighting| look.first(known, sighting))?;

@@ -93,8 +93,8 @@ fn within_limits(plan: &Plan, input: &Input<'_>) -> bool {
     })
 }
 
-/// SAFE-2: more users than the share only where a person approved these very users. Judged on what would be sent, and what
-/// was sent within a day for others.
+/// SAFE-2: more users than the share only where a person approved these very users. Judged on what would be sent, and
+/// what was sent within a day for others.
 fn within_share(plan: &Plan, input: &Input<'_>) -> bool {
     let limits = &input.policy.limits;
     let is_approved = |step: &&Step| {
@@ -161,8 +161,8 @@ fn seat_of(step: &Step, input: &Input<'_>) -> Option<SkuId> {
     }
 }
 
-/// SAFE-4: nothing follows from an observation that may not be believed, from a single one, before the rule's settle time, or
-/// before an earlier request was observed.
+/// SAFE-4: nothing follows from an observation that may not be believed, from a single one, before the rule's settle
+/// time, or before an earlier request was observed.
 fn believed(plan: &Plan, input: &Input<'_>) -> bool {
     let is_due = |step: &Step| {
         let (Some(entry), Some(drift)) = (input.ledger.get(&step.user), drift_of(step, input)) else {

@@ -1,5 +1,5 @@
-//! Mass events: more mailboxes concerned within a day than the policy lets pass without a person. Knows counts and answers;
-//! seats, order and the limits per pass and day are not its business.
+//! Mass events: more mailboxes concerned within a day than the policy lets pass without a person. Knows counts and
+//! answers; seats, order and the limits per pass and day are not its business.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,8 +39,8 @@ pub fn event(input: &Input<'_>) -> Option<Ask> {
     })
 }
 
-/// The newest answer to a mass event that names this user and was given while this drift stood: a later drift of the same
-/// user is a new question.
+/// The newest answer to a mass event that names this user and was given while this drift stood: a later drift of the
+/// same user is a new question.
 pub fn answer<'a>(drift: &Drift, input: &Input<'a>) -> Option<&'a Answer> {
     let since = input.ledger.get(&drift.user)?.first_seen;
     let covers = |answer: &&Answer| {

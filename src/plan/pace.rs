@@ -8,8 +8,8 @@ const BACKOFF_FIRST: Span = Span::from_minutes(15);
 /// Longest wait between attempts: several a day, for as long as the mailbox can be kept.
 const BACKOFF_LONGEST: Span = Span::from_hours(6);
 
-/// Shortest wait to which a near deadline shortens the others: at most 48 attempts a day for one mailbox, so that one that
-/// cannot be repaired does not use up the day's limit for all.
+/// Shortest wait to which a near deadline shortens the others: at most 48 attempts a day for one mailbox, so that one
+/// that cannot be repaired does not use up the day's limit for all.
 const BACKOFF_SHORTEST: Span = Span::from_minutes(30);
 
 /// Two proved repairs within this time, and the drift again: somebody undoes us.
@@ -47,8 +47,8 @@ pub fn settled_at(drift: &Drift, entry: &LedgerEntry) -> Timestamp {
     }
 }
 
-/// When to try again after `failures` failed attempts: doubling, but at most an eighth of the time that is left, so that
-/// attempts come closer together as the deadline does.
+/// When to try again after `failures` failed attempts: doubling, but at most an eighth of the time that is left, so
+/// that attempts come closer together as the deadline does.
 pub fn next_attempt(failures: u32, act_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let doubled = BACKOFF_FIRST.as_millis().saturating_mul(1_i64 << failures.saturating_sub(1).min(16));
     let wait = Span::from_millis(doubled).min(BACKOFF_LONGEST);

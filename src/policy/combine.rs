@@ -1,5 +1,5 @@
-//! From the files of a policy to a [`Policy`]: lists joined, defaults filled in, and everything reported that only shows
-//! when values are seen together.
+//! From the files of a policy to a [`Policy`]: lists joined, defaults filled in, and everything reported that only
+//! shows when values are seen together.
 
 mod condition;
 mod conflicts;

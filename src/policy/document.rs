@@ -1,5 +1,5 @@
-//! From the text of one file to its typed form, with everything that is wrong with it. Two parsers read every file; where
-//! they disagree the file is refused, because one of them would be misunderstanding the operator.
+//! From the text of one file to its typed form, with everything that is wrong with it. Two parsers read every file;
+//! where they disagree the file is refused, because one of them would be misunderstanding the operator.
 
 use serde::de::DeserializeOwned;
 

@@ -146,8 +146,8 @@ pub fn is_hidden(sign: char) -> bool {
     is_control || is_break || is_direction || has_no_width
 }
 
-/// True where YAML reads plain `text` as text and as nothing else, in every version and parser. `NO`, `on` and `yes` are
-/// text in the YAML that is read here (1.2).
+/// True where YAML reads plain `text` as text and as nothing else, in every version and parser. `NO`, `on` and `yes`
+/// are text in the YAML that is read here (1.2).
 pub fn reads_as_text(text: &str) -> bool {
     let lowered = text.to_ascii_lowercase();
     let unsigned = lowered.trim_start_matches(['+', '-']);

@@ -1,4 +1,5 @@
-//! The policy file as it is written: its keys, for serde and for the JSON Schema. Nothing here is checked or combined yet.
+//! The policy file as it is written: its keys, for serde and for the JSON Schema. Nothing here is checked or combined
+//! yet.
 //!
 //! The only file that names serde_yaml.
 
@@ -129,7 +130,8 @@ pub struct KeepRuleFile {
     /// Whom the rule means. Without user_type only members.
     #[schemars(required)]
     pub r#match: Option<MatchFile>,
-    /// Products that give the mailbox, by part number or id, the preferred one first; the first with a free seat is used.
+    /// Products that give the mailbox, by part number or id, the preferred one first; the first with a free seat is
+    /// used.
     pub licenses: Option<Vec<String>>,
     /// How a licence is given: direct (default), or by putting the user into a licensing group.
     pub assign: Option<AssignFile>,

@@ -1,5 +1,5 @@
-//! Holds a located tree against a table of what may stand where, and reports everything that does not fit. Serves policy
-//! and settings; knows neither.
+//! Holds a located tree against a table of what may stand where, and reports everything that does not fit. Serves
+//! policy and settings; knows neither.
 
 use serde_json::{Map, Value};
 
@@ -76,8 +76,8 @@ impl Field {
     }
 }
 
-/// Reports what does not fit, and returns what does: a bad key is left out, a bad text in a list becomes empty, a bad map
-/// in a list becomes an empty map, so that later checks still see the rest under the same indices.
+/// Reports what does not fit, and returns what does: a bad key is left out, a bad text in a list becomes empty, a bad
+/// map in a list becomes an empty map, so that later checks still see the rest under the same indices.
 pub fn check(node: &Node, shape: &'static Shape, faults: &mut Faults<'_>) -> Option<Value> {
     Walk { faults }.value(node, shape, "")
 }

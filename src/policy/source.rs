@@ -1,4 +1,5 @@
-//! Policy files on disk: one file or a directory of them, read whole, checked and digested. Knows nothing of what is in them.
+//! Policy files on disk: one file or a directory of them, read whole, checked and digested. Knows nothing of what is
+//! in them.
 
 use std::fs::File;
 use std::io::Read as _;

@@ -29,7 +29,8 @@ fn rule_faults(rule: &KeepRule, catalog: &Catalog) -> Vec<Fault> {
             Some(sku) => format!("{} carries no mailbox plan in this tenant", sku.part_number),
             None => format!("the tenant has no product {}", name.as_str()),
         };
-        // A product that is not bought yet is a preference; one without a mailbox, or no usable one at all, is a mistake.
+        // A product that is not bought yet is a preference; one without a mailbox, or no usable one at all, is a
+        // mistake.
         let severity = match (has_usable, name.find(catalog)) {
             (true, None) => Severity::Warning,
             (true, Some(_)) | (false, _) => Severity::Error,

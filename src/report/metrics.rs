@@ -1,8 +1,8 @@
 //! What Prometheus scrapes: gauges are set from the status document, counters are raised as things happen.
 //!
-//! The metrics themselves are declared in `families`. Nothing here decides or measures: it counts what it is told. Series
-//! of closed sets (states, reasons, outcomes, ..) exist with 0 from the first moment, so that a rate sees the first
-//! event; series that name a mailbox, a product or a digest disappear when what they name does.
+//! The metrics themselves are declared in `families`. Nothing here decides or measures: it counts what it is told.
+//! Series of closed sets (states, reasons, outcomes, ..) exist with 0 from the first moment, so that a rate sees the
+//! first event; series that name a mailbox, a product or a digest disappear when what they name does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

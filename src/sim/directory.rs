@@ -206,8 +206,8 @@ impl Directory {
         }
     }
 
-    /// Live users as a reader saw them at `as_of`, by lower-case user principal name: those that start with `prefix` and
-    /// come after `after`, at most `limit`.
+    /// Live users as a reader saw them at `as_of`, by lower-case user principal name: those that start with `prefix`
+    /// and come after `after`, at most `limit`.
     pub fn page(
         &self,
         as_of: Timestamp,

@@ -228,7 +228,8 @@ impl Faults {
     }
 }
 
-/// A sign-in is not a Graph read; a read cannot conflict, nor can the envelope of a batch; a write answers with no page.
+/// A sign-in is not a Graph read; a read cannot conflict, nor can the envelope of a batch; a write answers with no
+/// page.
 fn fits(fault: Fault, request: &HttpRequest) -> bool {
     let is_sign_in = !request.url.contains("/v1.0/");
     let is_read = request.method == crate::graph::transport::Method::Get;

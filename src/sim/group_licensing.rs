@@ -1,5 +1,6 @@
 //! The group licensing worker: it works in the background, some minutes late, and records its failures on the user. A
-//! failure stands until someone asks for it to be reprocessed. Source: Entra "resolve group licence assignment problems".
+//! failure stands until someone asks for it to be reprocessed. Source: Entra "resolve group licence assignment
+//! problems".
 
 use super::audit::Initiator;
 use super::call::Call;

@@ -1,5 +1,5 @@
-//! The mailbox probes that Graph offers: `mailboxSettings`, its `userPurpose`, and `settings/exchange`. They say whether
-//! a mailbox is reachable, never why not.
+//! The mailbox probes that Graph offers: `mailboxSettings`, its `userPurpose`, and `settings/exchange`. They say
+//! whether a mailbox is reachable, never why not.
 
 use serde_json::{Value, json};
 

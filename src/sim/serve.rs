@@ -18,8 +18,8 @@ use crate::graph::transport::{HttpRequest, HttpResponse, Method, Transport, Tran
 /// Larger than any request of ours; a batch of twenty stays far below.
 const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
 
-/// Serves until `shutdown` completes. Graph's root is `/v1.0`; sign-in is on the same origin. Refuses a listener that is
-/// not on loopback.
+/// Serves until `shutdown` completes. Graph's root is `/v1.0`; sign-in is on the same origin. Refuses a listener that
+/// is not on loopback.
 pub async fn serve(
     listener: TcpListener,
     transport: SimTransport,

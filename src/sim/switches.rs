@@ -42,7 +42,8 @@ pub struct Switches {
     pub audit_retention: Span,
     /// `error` of a healthy `licenseAssignmentStates` entry is the text `None`. `false`: null.
     pub healthy_error_is_none_text: bool,
-    /// Restoring a user who holds an administrator role is refused to an application (Graph: directory-deleteditems-restore).
+    /// Restoring a user who holds an administrator role is refused to an application (Graph:
+    /// directory-deleteditems-restore).
     pub restore_of_administrators_denied: bool,
 }
 

@@ -240,7 +240,8 @@ fn claims_challenge(now: Timestamp) -> GraphError {
         .with_header("www-authenticate", format!("Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"{claims}\""))
 }
 
-/// Three parts, a signed algorithm, issuer and subject the client itself, and not expired. The signature is not checked.
+/// Three parts, a signed algorithm, issuer and subject the client itself, and not expired. The signature is not
+/// checked.
 fn assertion_fits(now: Timestamp, client_id: &str, assertion: &str) -> bool {
     let parts: Vec<&str> = assertion.split('.').collect();
     let [header, claims, signature] = parts.as_slice() else { return false };

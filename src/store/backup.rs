@@ -101,8 +101,8 @@ pub fn export(
     exporting.finish()
 }
 
-/// Replaces the records of the tenant, after reading the whole backup once to see that it is good. A crash in the middle
-/// leaves a part; import again.
+/// Replaces the records of the tenant, after reading the whole backup once to see that it is good. A crash in the
+/// middle leaves a part; import again.
 ///
 /// # Errors
 /// [`Error::Backup`] for a damaged backup, another tenant's or a newer version's: nothing was changed then.

@@ -1,8 +1,9 @@
 //! Records as bytes: one version byte, then the record.
 //!
-//! Two encodings. What exists once per user is postcard, for size and speed. What exists once per tenant or per drift is
-//! JSON: it can gain fields without a new version, and the internally tagged enums of the model need a self-describing
-//! format. No key is built here, and nothing here decides what to do with a record that cannot be read.
+//! Two encodings. What exists once per user is postcard, for size and speed. What exists once per tenant or per drift
+//! is JSON: it can gain fields without a new version, and the internally tagged enums of the model need a
+//! self-describing format. No key is built here, and nothing here decides what to do with a record that cannot be
+//! read.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -2,12 +2,14 @@
 //! It is what an intent is durable in before its request leaves, what limits per day are counted from after a restart,
 //! and the audit log. Nothing is ever changed or removed by this module, except a tail that no caller was ever told of.
 //!
-//! A line is `{"seq":..,"batch":..,"at":..,"tenant":..,"prev":..,"entry":{..},"hash":".."}`. `hash` is the SHA-256 of the
-//! line's bytes before `,"hash"`; `prev` is the hash of the line before. `batch` is the `seq` of the first line of the same
-//! append: lines of one append become durable together, so damage that a later append has seen is not a crash.
+//! A line is `{"seq":..,"batch":..,"at":..,"tenant":..,"prev":..,"entry":{..},"hash":".."}`. `hash` is the SHA-256 of
+//! the line's bytes before `,"hash"`; `prev` is the hash of the line before. `batch` is the `seq` of the first line
+//! of the same append: lines of one append become durable together, so damage that a later append has seen is not a
+//! crash.
 //!
-//! A chain alone does not show that its end was cut off, or that all of it was replaced: compare [`Journal::head`] with the
-//! one that metrics and backups carry. One journal belongs to one tenant; whoever opens it holds the lock of the store.
+//! A chain alone does not show that its end was cut off, or that all of it was replaced: compare [`Journal::head`]
+//! with the one that metrics and backups carry. One journal belongs to one tenant; whoever opens it holds the lock of
+//! the store.
 
 mod chain;
 mod entry;
@@ -230,8 +232,8 @@ impl Journal {
         self.inner().recall.is_open(step_id)
     }
 
-    /// How many intents were recorded at `since` or later, for limits per day. Counts at most the newest 65,536, which is
-    /// above any limit.
+    /// How many intents were recorded at `since` or later, for limits per day. Counts at most the newest 65,536,
+    /// which is above any limit.
     pub fn intents_since(&self, since: Timestamp) -> usize {
         self.inner().recall.intents_since(since)
     }

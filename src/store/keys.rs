@@ -1,5 +1,5 @@
-//! Keys: `t/<tenant, 16 bytes>/<kind>/<rest>`. Ids are binary, so that key order is id order. The tenant stands first in
-//! every key, so that one engine can hold many tenants and a scan can never leave its own.
+//! Keys: `t/<tenant, 16 bytes>/<kind>/<rest>`. Ids are binary, so that key order is id order. The tenant stands first
+//! in every key, so that one engine can hold many tenants and a scan can never leave its own.
 
 use uuid::Uuid;
 

@@ -5,8 +5,8 @@
 //! `fdatasync` that sled leaves out on Linux, and scans see batches whole. A directory that cannot be read is moved
 //! aside, never deleted: the state can be rebuilt from a backup, the journal and a full observation.
 //!
-//! sled ends its recovery at the first damaged byte of its log and opens what came before without a word. So flushes are
-//! counted, in sled and in a file beside its log; an opening that finds fewer of them in sled says so.
+//! sled ends its recovery at the first damaged byte of its log and opens what came before without a word. So flushes
+//! are counted, in sled and in a file beside its log; an opening that finds fewer of them in sled says so.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -59,8 +59,8 @@ pub enum Opened {
     Good,
     /// It could not be read. It stands at `moved_to` now, and the state starts empty.
     MovedAside { moved_to: PathBuf, reason: String },
-    /// It was read up to some damage: `flushes` had succeeded, `found` of them are left. What is there is whole and old,
-    /// as a restored backup is: approvals and the delta link must not be used. Told once.
+    /// It was read up to some damage: `flushes` had succeeded, `found` of them are left. What is there is whole and
+    /// old, as a restored backup is: approvals and the delta link must not be used. Told once.
     RolledBack { flushes: u64, found: u64 },
 }
 
@@ -68,7 +68,8 @@ impl SledKv {
     /// Opens the directory, or makes it. `now` names the directory that is moved aside.
     ///
     /// # Errors
-    /// [`Error::InUse`], and [`Error::Open`] when the machine is in the way (permissions, space): nothing is moved then.
+    /// [`Error::InUse`], and [`Error::Open`] when the machine is in the way (permissions, space): nothing is moved
+    /// then.
     pub fn open(path: &Path, now: Timestamp) -> Result<(Self, Opened)> {
         let (db, opened) = match open_db(path) {
             Ok(db) => (db, Opened::Good),
@@ -93,8 +94,8 @@ impl SledKv {
     /// person told.
     ///
     /// # Errors
-    /// As [`SledKv::open`]; [`Error::Open`] also for an unreadable directory, and when sled does not let go of its files:
-    /// then only a new process helps. The handle stays poisoned.
+    /// As [`SledKv::open`]; [`Error::Open`] also for an unreadable directory, and when sled does not let go of its
+    /// files: then only a new process helps. The handle stays poisoned.
     pub fn reopen(&self) -> Result<Opened> {
         self.reopen_within(CLOSE_LIMIT)
     }
@@ -160,7 +161,8 @@ impl SledKv {
     }
 }
 
-/// A failed sled is left to the end of the process: closing it flushes, and some failures leave a flush waiting for ever.
+/// A failed sled is left to the end of the process: closing it flushes, and some failures leave a flush waiting for
+/// ever.
 impl Drop for SledKv {
     fn drop(&mut self) {
         if self.poison.check().is_err() {
@@ -283,8 +285,8 @@ fn open_db(path: &Path) -> std::result::Result<Db, Refusal> {
     }
 }
 
-/// Closes on a thread of its own, since sled may wait for ever for a write that failed half-way (seen with a large value
-/// whose file could not be made).
+/// Closes on a thread of its own, since sled may wait for ever for a write that failed half-way (seen with a large
+/// value whose file could not be made).
 fn close(db: Db, limit: Duration) -> std::result::Result<(), Refusal> {
     let (done, closed) = mpsc::channel();
     thread::spawn(move || {

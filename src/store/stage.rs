@@ -1,5 +1,5 @@
-//! The sightings of one observation, on their way to the known users: pages arrive in any order and are sorted on disk in
-//! runs, because a listing does not fit in memory. Nothing is judged here; [`TenantStore::join`] and
+//! The sightings of one observation, on their way to the known users: pages arrive in any order and are sorted on
+//! disk in runs, because a listing does not fit in memory. Nothing is judged here; [`TenantStore::join`] and
 //! [`TenantStore::fold`] bring stage and users together.
 
 use std::cmp::Reverse;

@@ -1,5 +1,5 @@
-//! Runs the case files of `tests/cases/plan`: a policy and what was observed of a few users, to the plan. The format of the
-//! case files is in `cases/format.rs`, how a case becomes the input of planning in `cases/stage.rs`.
+//! Runs the case files of `tests/cases/plan`: a policy and what was observed of a few users, to the plan. The format
+//! of the case files is in `cases/format.rs`, how a case becomes the input of planning in `cases/stage.rs`.
 //!
 //! Users are not made by hand: each look at a user goes through the same fold as in the daemon.
 

@@ -1,5 +1,5 @@
-//! The real binary against the simulated tenant on loopback: arguments in, exit codes, text and requests out. What goes on
-//! inside is tested elsewhere; here a command is what an operator or systemd sees.
+//! The real binary against the simulated tenant on loopback: arguments in, exit codes, text and requests out. What
+//! goes on inside is tested elsewhere; here a command is what an operator or systemd sees.
 
 mod acting;
 mod asking;

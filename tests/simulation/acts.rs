@@ -1,5 +1,5 @@
-//! What people do between two passes: administrators, HR, other tools, and those who run mailkeeper. An act is drawn, told
-//! in a line, and done; whether it is still possible is the tenant's business.
+//! What people do between two passes: administrators, HR, other tools, and those who run mailkeeper. An act is drawn,
+//! told in a line, and done; whether it is still possible is the tenant's business.
 
 use mailkeeper::model::{SkuId, Span, Timestamp, UserId};
 use mailkeeper::sim::administrator::DeletedFrom;

@@ -1,5 +1,6 @@
-//! Judges every pass by what the tenant received and what the generator knows. Uses nothing of the product's planning: its own
-//! model of the policy, the writes as they arrived, and the journal as it lay on the disk when they left.
+//! Judges every pass by what the tenant received and what the generator knows. Uses nothing of the product's
+//! planning: its own model of the policy, the writes as they arrived, and the journal as it lay on the disk when they
+//! left.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
-//! The simulation of the whole loop: mailkeeper itself over a simulated tenant, a hostile network, a disk that loses what was
-//! not flushed, people who undo things, and crashes at any await. One seed is one life; the same seed is the same life.
+//! The simulation of the whole loop: mailkeeper itself over a simulated tenant, a hostile network, a disk that loses
+//! what was not flushed, people who undo things, and crashes at any await. One seed is one life; the same seed is the
+//! same life.
 //!
 //! `MAILKEEPER_SIM_SEEDS=N` runs so many more seeds, `MAILKEEPER_SIM_SEED=S` replays one and prints what happens.
 

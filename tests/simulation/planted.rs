@@ -1,5 +1,5 @@
-//! Faults that we plant ourselves, to see that the checker finds them, and by which promise. A checker that never failed
-//! proves nothing.
+//! Faults that we plant ourselves, to see that the checker finds them, and by which promise. A checker that never
+//! failed proves nothing.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! One seed from beginning to end: a phase of faults, in which nothing wrong may happen, and a phase of healing, after which
-//! everything that can be repaired is repaired.
+//! One seed from beginning to end: a phase of faults, in which nothing wrong may happen, and a phase of healing,
+//! after which everything that can be repaired is repaired.
 
 mod healing;
 

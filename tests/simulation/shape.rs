@@ -1,5 +1,5 @@
-//! The checker's own, little model of a policy: drawn from a seed, written out as YAML for the product, and asked by the
-//! checker. Shares nothing with the product's policy but the file format.
+//! The checker's own, little model of a policy: drawn from a seed, written out as YAML for the product, and asked by
+//! the checker. Shares nothing with the product's policy but the file format.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Between the product and the simulated network: notes every write with what was durable when it left, what was known of
-//! the listings before it, and what came back. Lets the process die at a chosen write. Judges nothing.
+//! Between the product and the simulated network: notes every write with what was durable when it left, what was
+//! known of the listings before it, and what came back. Lets the process die at a chosen write. Judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! What a seed means: a company, a policy, a tenant with its contradictory facts, and a network with its faults. Everything
-//! that is random before the first pass is drawn here, each from a stream of its own name.
+//! What a seed means: a company, a policy, a tenant with its contradictory facts, and a network with its faults.
+//! Everything that is random before the first pass is drawn here, each from a stream of its own name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

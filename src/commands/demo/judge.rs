@@ -1,5 +1,5 @@
-//! Who was to be kept, and who was: from the script and the truth of the tenant alone. The daemon's own account of itself
-//! is not heard here, so that no excuse of its making changes the exit code.
+//! Who was to be kept, and who was: from the script and the truth of the tenant alone. The daemon's own account of
+//! itself is not heard here, so that no excuse of its making changes the exit code.
 
 use std::collections::BTreeMap;
 

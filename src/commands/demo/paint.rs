@@ -1,5 +1,5 @@
-//! Styled text with a known width: lines are built from it, cut to the terminal and written with or without colour. Knows
-//! no content.
+//! Styled text with a known width: lines are built from it, cut to the terminal and written with or without colour.
+//! Knows no content.
 
 use console::measure_text_width;
 

@@ -1,5 +1,5 @@
-//! What the daemon saw, did and proved, gathered from its status documents pass by pass: one story for each mailbox, and
-//! notes for people. No layout, no terminal; does not look at the tenant.
+//! What the daemon saw, did and proved, gathered from its status documents pass by pass: one story for each mailbox,
+//! and notes for people. No layout, no terminal; does not look at the tenant.
 
 use std::collections::{BTreeMap, BTreeSet};
 

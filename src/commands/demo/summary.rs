@@ -1,5 +1,5 @@
-//! The end of the month in words: what was kept, what was left alone and why, what Graph did, what would have been lost.
-//! The same seed gives the same text: no addresses, ports or durations of this machine.
+//! The end of the month in words: what was kept, what was left alone and why, what Graph did, what would have been
+//! lost. The same seed gives the same text: no addresses, ports or durations of this machine.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The simulated side of the demo: a company, what happens to it in a month, the network before it, and the same company
-//! once more with nobody looking after it. Knows nothing of the daemon.
+//! The simulated side of the demo: a company, what happens to it in a month, the network before it, and the same
+//! company once more with nobody looking after it. Knows nothing of the daemon.
 
 use std::sync::{Arc, MutexGuard};
 

@@ -1,3 +1,5 @@
+//! Sign-in against a hand-written token endpoint: refusals, repeats, lifetimes.
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The client against a transport that answers as written: pages, failures, writes, batches.
+
 use std::collections::BTreeSet;
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Bodies as Graph documents them, as it really sends them, and as nobody should.
+
 use serde_json::{Value, json};
 
 use crate::model::{CapabilityStatus, PlanId, User, UserType};

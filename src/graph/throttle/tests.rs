@@ -1,3 +1,5 @@
+//! Delays, the gate and the budget, on paused time.
+
 use super::*;
 
 fn retry_after(text: &str) -> HttpResponse {

@@ -1,3 +1,5 @@
+//! The real transport against listeners on loopback.
+
 use super::*;
 
 #[test]

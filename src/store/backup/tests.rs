@@ -1,3 +1,5 @@
+//! What is exported can be imported, and what is damaged cannot.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor as Bytes;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The log in files: `journal-00000001.ndjson` and so on in a directory of the tenant, readable by the owner alone, since
-//! entries name people.
+//! The log in files: `journal-00000001.ndjson` and so on in a directory of the tenant, readable by the owner alone,
+//! since entries name people.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};

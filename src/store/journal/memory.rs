@@ -49,8 +49,8 @@ impl MemoryLog {
         }
     }
 
-    /// After `calls` more changing calls everything fails, until [`MemoryLog::heal`] or a crash. A failing append leaves
-    /// half of its bytes, as a full disk does.
+    /// After `calls` more changing calls everything fails, until [`MemoryLog::heal`] or a crash. A failing append
+    /// leaves half of its bytes, as a full disk does.
     pub fn fail_after(&self, calls: u64) {
         self.disk().fails_after = Some(calls);
     }

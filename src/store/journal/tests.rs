@@ -1,3 +1,5 @@
+//! The journal over a log in memory and over files: format, chain, crashes, faults.
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! The store that the simulation crashes: what survives, and what a failure leaves.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The real store on disk: opening, locking, damage.
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);

@@ -1,3 +1,5 @@
+//! Sightings on their way to the users: order and repetition.
+
 use std::sync::Arc;
 
 use super::*;

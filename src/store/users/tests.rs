@@ -1,3 +1,5 @@
+//! Blocks of users: cutting, folding, and the same answers as a plain map.
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -165,8 +165,8 @@ pub struct AnswerCase {
     pub at: Timestamp,
 }
 
-/// What must be planned. Everything that is not mentioned must be empty, but deadlines, act-by dates and causes, which are
-/// only compared where they are mentioned.
+/// What must be planned. Everything that is not mentioned must be empty, but deadlines, act-by dates and causes,
+/// which are only compared where they are mentioned.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expected {
