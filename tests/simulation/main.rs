@@ -116,6 +116,8 @@ fn more_seeds_live() {
 fn replay() {
     let Ok(seed) = std::env::var("MAILKEEPER_SIM_SEED") else { return };
     let seed: u64 = seed.parse().expect("MAILKEEPER_SIM_SEED is a number");
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).without_time().with_ansi(false);
+    log.with_writer(std::io::stdout).init();
     match run(seed, None, true) {
         Ok(summary) => println!("{summary:?}"),
         Err(failure) => panic!("{failure}"),
