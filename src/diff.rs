@@ -4,7 +4,7 @@
 mod deadline;
 mod remedy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::model::{
     Catalog, Cause, Conflicts, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence,
@@ -175,7 +175,7 @@ fn cause(known: &KnownUser, entitlement: &Entitlement, kind: DriftKind) -> Cause
                 Cause::GroupLicenseRemoved
             }
             Some(_) => Cause::LicenseRemoved,
-            None if known.had_mailbox() => Cause::LicenseRemoved,
+            None if known.user.had_mailbox_plan() => Cause::LicenseRemoved,
             None => Cause::NeverLicensed,
         },
     }

@@ -213,4 +213,77 @@ mod tests {
         assert_eq!(judge(&known, Span::from_minutes(14)), Progress::Waiting);
         assert_eq!(judge(&known, Span::from_minutes(15)), Progress::NoEffect);
     }
+
+    fn pending(action: Action) -> Pending {
+        Pending {
+            step_id: "s".to_owned(),
+            action,
+            sent: SENT,
+            is_uncertain: false,
+            expected_mailbox: Some("MBX:1".to_owned()),
+        }
+    }
+
+    fn unlicensed(mut known: KnownUser) -> KnownUser {
+        known.user.licenses = Some(Vec::new());
+        known.user.plans.clear();
+        known
+    }
+
+    #[test]
+    fn a_request_that_may_never_have_arrived_is_not_waited_for() {
+        let known = unlicensed(licensed(None, Span::ZERO));
+        let uncertain = Pending { is_uncertain: true, ..pending(Action::Restore) };
+        let deleted = KnownUser { presence: Presence::Deleted { since: SENT }, ..known };
+        let observed = SENT + Span::from_minutes(1);
+        assert_eq!(verify(&uncertain, &deleted, &catalog(), observed), Progress::NoEffect);
+        assert_eq!(verify(&pending(Action::Restore), &deleted, &catalog(), observed), Progress::Waiting);
+    }
+
+    #[test]
+    fn a_mailbox_that_answers_before_its_plan_is_usable_answers_for_another_reason() {
+        let mut known = licensed(reachable("MBX:1"), Span::from_hours(1));
+        known.user.plans.clear();
+        assert_eq!(judge(&known, Span::from_hours(1)), Progress::Waiting);
+        assert_eq!(verdict(&judge(&known, Span::from_hours(24))), Some(Verdict::Stuck));
+    }
+
+    #[test]
+    fn a_group_may_take_a_day_to_hand_out_its_licence() {
+        let group = crate::model::GroupId::from_u128(7);
+        let request = pending(Action::AddToGroup { group });
+        let mut known = unlicensed(licensed(None, Span::ZERO));
+        let judge =
+            |known: &KnownUser, hours| verify(&request, known, &catalog(), SENT + Span::from_hours(hours));
+        assert_eq!(judge(&known, 1), Progress::NoEffect, "not even a member");
+        known.groups.insert(group);
+        assert_eq!(judge(&known, 23), Progress::Waiting);
+        assert_eq!(verdict(&judge(&known, 24)), Some(Verdict::Stuck));
+        let mut arrived = licensed(reachable("MBX:1"), Span::from_hours(30));
+        arrived.groups.insert(group);
+        assert_eq!(verdict(&judge(&arrived, 30)), Some(Verdict::Verified));
+    }
+
+    #[test]
+    fn a_restored_user_without_a_licence_is_the_next_drift_and_a_shared_mailbox_is_done() {
+        let mut known = unlicensed(licensed(reachable("MBX:1"), Span::from_minutes(10)));
+        let restore = pending(Action::Restore);
+        let judge = |known: &KnownUser, minutes| {
+            verify(&restore, known, &catalog(), SENT + Span::from_minutes(minutes))
+        };
+        assert_eq!(judge(&known, 10), Progress::Waiting, "the licences may come a little later");
+        assert_eq!(judge(&known, 15), Progress::StepDone);
+        known.mailbox.kind = Some(MailboxKind::Shared);
+        assert_eq!(verdict(&judge(&known, 10)), Some(Verdict::Verified));
+    }
+
+    #[test]
+    fn a_usage_location_is_done_when_it_is_there() {
+        let mut known = unlicensed(licensed(None, Span::ZERO));
+        let request = pending(Action::SetUsageLocation { location: "NO".to_owned() });
+        let observed = SENT + Span::from_minutes(20);
+        assert_eq!(verify(&request, &known, &catalog(), observed), Progress::NoEffect);
+        known.user.usage_location = Some("NO".to_owned());
+        assert_eq!(verify(&request, &known, &catalog(), observed), Progress::StepDone);
+    }
 }

@@ -110,3 +110,52 @@ pub struct Pending {
     /// The mailbox that must come back, where one was recorded.
     pub expected_mailbox: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_secs(hours * 3600)
+    }
+
+    fn restored(outcome: Option<OutcomeKind>, hours: i64) -> LedgerEntry {
+        let mut entry = LedgerEntry::opened(DriftKind::Deleted, at(10));
+        entry.saw(DriftKind::Deleted, at(10));
+        entry.saw(DriftKind::Deleted, at(11));
+        entry.attempts.push(Attempt {
+            at: at(hours),
+            action: Action::Restore,
+            outcome,
+            detail: String::new(),
+        });
+        entry.saw(DriftKind::Unlicensed, at(13));
+        entry
+    }
+
+    #[test]
+    fn what_follows_a_restore_of_ours_keeps_its_age() {
+        let entry = restored(Some(OutcomeKind::Accepted), 12);
+        assert_eq!((entry.first_seen, entry.sightings), (at(10), 3));
+    }
+
+    #[test]
+    fn what_follows_the_restore_of_somebody_else_is_confirmed_anew() {
+        for entry in [restored(Some(OutcomeKind::Refused), 12), restored(Some(OutcomeKind::Accepted), 2)] {
+            assert_eq!((entry.first_seen, entry.sightings), (at(13), 1));
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_expires_and_is_purged_was_warned_of_and_is_lost_once() {
+        let mut entry = LedgerEntry::opened(DriftKind::Deleted, at(10));
+        entry.saw(DriftKind::Deleted, at(10));
+        (entry.warned, entry.counted_lost) = (true, true);
+        entry.saw(DriftKind::Gone, at(11));
+        assert!(entry.warned && entry.counted_lost);
+        assert_eq!((entry.first_seen, entry.sightings), (at(11), 1));
+        entry.resolved = Some(at(12));
+        entry.saw(DriftKind::Unlicensed, at(13));
+        assert!(!entry.warned && !entry.counted_lost, "a new story");
+    }
+}

@@ -1,5 +1,8 @@
 //! One sighting folded into what is known of the user: the place where a loss is first noticed. Pure.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{

@@ -12,8 +12,9 @@ use mailkeeper::sim::truth::MailboxState;
 use serde_json::Value;
 
 use super::people::{People, Person};
+use super::request::{Kind, Seen};
 use super::shape::{Shape, Standing, reserved};
-use super::wire::{Kind, Seen, Sent, Wire};
+use super::wire::{Sent, Wire};
 use super::world::OLDEST_REPLICA;
 
 /// A promise that did not hold.

@@ -6,62 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use mailkeeper::clock::Clock;
-use mailkeeper::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
-use mailkeeper::model::{GroupId, PlanId, SkuId, Span, Timestamp, UserId};
+use mailkeeper::graph::transport::{HttpRequest, HttpResponse, Transport, TransportError};
+use mailkeeper::model::{SkuId, Span, Timestamp, UserId};
 use mailkeeper::sim::network::SimTransport;
 use mailkeeper::sim::scenario::products;
 use mailkeeper::store::journal::MemoryLog;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use super::eye::{Cover, Eye};
+use super::request::{Kind, Seen, kind_of, last_id, listing, path_of, seen, user_of};
 use super::trace::Trace;
 use super::world::LocalClock;
-
-/// What a write asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    Assign {
-        add: Vec<(SkuId, BTreeSet<PlanId>)>,
-        removes: usize,
-    },
-    AddMember(GroupId),
-    Location,
-    Restore,
-    /// Anything that the product must never send.
-    Other,
-}
-
-impl Kind {
-    /// The name of the same action in the journal.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Assign { .. } => "assign_license",
-            Self::AddMember(_) => "add_to_group",
-            Self::Location => "set_usage_location",
-            Self::Restore => "restore",
-            Self::Other => "other",
-        }
-    }
-}
-
-/// What the client saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    Accepted,
-    /// A clear no.
-    Refused(u16),
-    /// Nobody can tell from it whether the request was applied.
-    Unclear,
-    /// The process died first.
-    Nothing,
-}
-
-/// The durable intent that a write was covered by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cover {
-    pub line: usize,
-    pub step_id: String,
-}
 
 /// One write.
 #[derive(Debug, Clone)]
@@ -371,145 +327,5 @@ impl Transport for Wire {
                 outcome
             }
         }
-    }
-}
-
-fn path_of(url: &str) -> String {
-    let path = url.split('?').next().unwrap_or_default();
-    path.split("/v1.0").last().unwrap_or_default().to_owned()
-}
-
-fn last_id(path: &str) -> Option<UserId> {
-    path.rsplit('/').next()?.parse().ok()
-}
-
-/// The name of a listing that planning depends on.
-fn listing(path: &str) -> Option<String> {
-    match path {
-        "/users" => Some("users".to_owned()),
-        "/directory/deletedItems/microsoft.graph.user" => Some("deleted".to_owned()),
-        "/subscribedSkus" => Some("products".to_owned()),
-        other if other.starts_with("/groups/") => Some(other.to_owned()),
-        _ => None,
-    }
-}
-
-/// What a state-changing request asks for; `None` for a read or a sign-in.
-fn kind_of(request: &HttpRequest) -> Option<Kind> {
-    if request.method == Method::Get || !request.url.contains("/v1.0/") {
-        return None;
-    }
-    let path = path_of(&request.url);
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-    if path == "/$batch" {
-        let items = body["requests"].as_array().cloned().unwrap_or_default();
-        let reads_only = items.iter().all(|item| item["method"].as_str() == Some("GET"));
-        return (!reads_only).then_some(Kind::Other);
-    }
-    Some(match request.method {
-        Method::Post if path.ends_with("/assignLicense") && path.starts_with("/users/") => assignment(&body),
-        Method::Post if path.ends_with("/restore") && path.starts_with("/directory/deletedItems/") => {
-            Kind::Restore
-        }
-        Method::Post if path.ends_with("/members/$ref") => {
-            path.split('/').nth(2).and_then(|id| id.parse().ok()).map_or(Kind::Other, Kind::AddMember)
-        }
-        Method::Patch if body.as_object().is_some_and(|body| body.keys().eq(["usageLocation"])) => {
-            Kind::Location
-        }
-        Method::Get | Method::Post | Method::Patch | Method::Delete => Kind::Other,
-    })
-}
-
-fn assignment(body: &Value) -> Kind {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let added = list(&body["addLicenses"]);
-    let add = added.iter().filter_map(|entry| {
-        let off = list(&entry["disabledPlans"]);
-        let off = off.iter().filter_map(|plan| plan.as_str()?.parse().ok()).collect();
-        Some((entry["skuId"].as_str()?.parse().ok()?, off))
-    });
-    Kind::Assign { add: add.collect(), removes: list(&body["removeLicenses"]).len() }
-}
-
-/// The user that a write is about.
-fn user_of(request: &HttpRequest) -> Option<UserId> {
-    let path = path_of(&request.url);
-    if path.ends_with("/members/$ref") {
-        let body: Value = serde_json::from_slice(&request.body).ok()?;
-        return last_id(body["@odata.id"].as_str()?);
-    }
-    path.split('/').find_map(|part| part.parse().ok())
-}
-
-fn seen(outcome: &Result<HttpResponse, TransportError>) -> Seen {
-    match outcome {
-        Ok(response) if (200..300).contains(&response.status) => {
-            let is_whole =
-                response.body.is_empty() || serde_json::from_slice::<Value>(&response.body).is_ok();
-            if is_whole { Seen::Accepted } else { Seen::Unclear }
-        }
-        Ok(response) if (400..500).contains(&response.status) && response.status != 408 => {
-            Seen::Refused(response.status)
-        }
-        Err(TransportError::Connect(_)) => Seen::Refused(0),
-        Ok(_) | Err(_) => Seen::Unclear,
-    }
-}
-
-/// Reads the durable journal as somebody would who finds the disk: lines of JSON, nothing of the product's own reader.
-#[derive(Clone)]
-pub struct Eye {
-    log: MemoryLog,
-    seen: Arc<Mutex<(usize, Vec<Value>)>>,
-}
-
-impl Eye {
-    fn new(log: MemoryLog) -> Self {
-        Self { log, seen: Arc::default() }
-    }
-
-    /// Every durable line so far.
-    pub fn lines(&self) -> Vec<Value> {
-        self.read(|lines| lines.to_vec())
-    }
-
-    pub fn len(&self) -> usize {
-        self.read(<[Value]>::len)
-    }
-
-    fn read<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = self.log.bytes();
-        let durable = &bytes[..bytes.len() - self.log.unsynced()];
-        let (offset, lines) = &mut *seen;
-        // What was synced stays; a torn end may be cut off by a restart, and is read when it is a line.
-        let fresh = durable.get(*offset..).unwrap_or_default();
-        for line in fresh.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
-            *offset += line.len();
-            if let Ok(line) = serde_json::from_slice(line) {
-                lines.push(line);
-            }
-        }
-        look(lines)
-    }
-
-    /// The newest intent for this user and action that no outcome has closed.
-    fn open_intent(&self, user: UserId, label: &str) -> Option<Cover> {
-        let user = user.to_string();
-        self.read(|lines| {
-            let found = lines.iter().enumerate().rev().find(|(_, line)| {
-                let entry = &line["entry"];
-                entry["event"] == "intent"
-                    && entry["user"] == user.as_str()
-                    && entry["action"]["action"] == label
-            });
-            let (number, line) = found?;
-            let step_id = line["entry"]["step_id"].as_str()?.to_owned();
-            let is_closed = lines[number..].iter().any(|line| {
-                line["entry"]["event"] == "outcome" && line["entry"]["step_id"] == step_id.as_str()
-            });
-            (!is_closed).then_some(Cover { line: number, step_id })
-        })
     }
 }
