@@ -439,7 +439,8 @@ impl Reconciler {
     }
 }
 
-/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not seen. A membership counts for the product that its rule names.
+/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not
+/// seen. A membership counts for the product that its rule names.
 fn seats_in_flight(
     ledger: &BTreeMap<UserId, LedgerEntry>,
     policy: &crate::policy::Policy,
