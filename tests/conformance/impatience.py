@@ -14,6 +14,8 @@ import threading
 import uuid
 
 import httpx
+from azure.core.exceptions import ClientAuthenticationError
+from kiota_abstractions.api_error import APIError
 
 from official_sdk import client_of, credential, query
 from sweep import grant
@@ -24,6 +26,12 @@ SPENDERS = 24
 
 # How long the bucket is kept empty after the SDK's calls have begun: longer than the first wait, shorter than its third.
 SECONDS_EMPTY = 2
+
+
+# Calls to the misbehaving tenant, and how long each may take: a tenth of the requests there meet some fault, and some of
+# the faults are silence.
+CALLS = 30
+PATIENCE_SECONDS = 20
 
 
 class Spender:
@@ -62,7 +70,7 @@ async def throttled(origin, tenant):
         try:
             assert await asyncio.to_thread(spender.is_empty.wait, 120), "the quota was never reached"
             # Pages of different sizes, so that the record can tell the calls apart.
-            calls = [client.users.get(query(client.users, select=["id"], top=20 + number)) for number in range(6)]
+            calls = [client.users.get(query(client.users, select=["id"], top=20 + number)) for number in range(12)]
             pages = asyncio.gather(*calls)
             await asyncio.sleep(SECONDS_EMPTY)
         finally:
@@ -75,21 +83,21 @@ async def misbehaving(origin, tenant):
     """Whatever the tenant does, a call ends: with typed objects, or with an error that says what it was."""
     done, failed = 0, 0
     async with credential(origin, tenant) as credentials:
-        for _ in range(40):
-            client = client_of(origin, credentials)
+        client = client_of(origin, credentials)
+        for _ in range(CALLS):
             try:
-                page = await asyncio.wait_for(client.users.get(query(client.users, top=5)), 20)
+                page = await asyncio.wait_for(client.users.get(query(client.users, top=5)), PATIENCE_SECONDS)
                 assert page.value is None or all(user.id for user in page.value)
                 done += 1
-            except Exception as error:
+            except (APIError, httpx.HTTPError, ClientAuthenticationError, TimeoutError) as error:
                 print(f"         {type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''}")
                 failed += 1
     print(f"         {done} calls answered, {failed} ended in an error")
-    assert done >= 20, "most calls get through"
+    assert done >= CALLS / 2, "most calls get through"
 
 
-def judge(exchanges):
-    """Every repetition came after the delay that was asked for; and there was one."""
+def judge(exchanges, needs_one):
+    """Every repetition came after the delay that was asked for; and, where it must be so, there was one."""
     last, repeated, early = {}, 0, 0
     for exchange in sorted(exchanges, key=lambda one: one.asked_at):
         key = (exchange.method, exchange.target)
@@ -101,7 +109,7 @@ def judge(exchanges):
                 early += exchange.asked_at - before.answered_at < float(asked) - 0.25
         last[key] = exchange
     print(f"         {repeated} repetitions after 429 with Retry-After, {early} of them early", flush=True)
-    return repeated > 0 and early == 0
+    return early == 0 and (repeated > 0 or not needs_one)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Judges only what the SDK's typed objects and exceptions say. `run.py` starts the
 
 import asyncio
 import datetime
-import json
 import logging
 import sys
 import time
@@ -331,7 +330,9 @@ async def refusals(client, user_id):
 
 
 async def batch(client, users):
-    """Reads in one request. Dependencies are left to `sweep.py`: this SDK sends them as `depends_on`, which is no member."""
+    """Reads in one request. Only the statuses: this SDK sends dependencies as `depends_on`, which is no member of a request,
+    and loses every body that is JSON and not base64. `sweep.py` and the JavaScript client look at those.
+    """
     keys = {"good": users[0].id, "absent": str(uuid.uuid4()), "other": users[1].id}
     content = BatchRequestContent()
     for name, key in keys.items():
@@ -341,9 +342,6 @@ async def batch(client, users):
     answer = await client.batch.post(content)
     statuses = answer.get_response_status_codes()
     assert statuses == {"good": 200, "absent": 404, "other": 200}, statuses
-    # Decoding into a type is broken in this SDK for every JSON body; the bytes are there.
-    body = json.loads(answer.get_response_stream_by_id("good").read())
-    assert body["id"] == users[0].id and body["userPrincipalName"] == users[0].user_principal_name
 
 
 async def main(origin, tenant):

@@ -3,7 +3,8 @@
 //!
 //! Each place where bytes come in is a function of [`inputs`]. Here they are fed with mutations of good inputs, the same
 //! ones in every run; `fuzz/` feeds the same functions with inputs chosen by coverage. `MAILKEEPER_HOSTILE_SECONDS=20`
-//! goes on for so long with each function instead of a fixed number of inputs.
+//! goes on for so long with each function instead of a fixed number of inputs. `MAILKEEPER_HOSTILE_CORPUS=fuzz/corpus` writes
+//! the good inputs where `cargo fuzz` begins from them.
 
 mod inputs;
 mod links;
@@ -76,6 +77,7 @@ fn feed(name: &str, function: fn(&[u8]), seeds: &[Vec<u8>]) {
     let started = Instant::now();
     let mut count = 0;
     let mut slowest = Duration::ZERO;
+    keep_corpus(name, seeds);
     for seed in seeds {
         try_one(name, function, seed);
     }
@@ -91,6 +93,15 @@ fn feed(name: &str, function: fn(&[u8]), seeds: &[Vec<u8>]) {
         memory / 1024
     );
     assert!(memory < MOST_MEMORY_KIB, "{memory} KiB");
+}
+
+fn keep_corpus(name: &str, seeds: &[Vec<u8>]) {
+    let Ok(corpus) = std::env::var("MAILKEEPER_HOSTILE_CORPUS") else { return };
+    let directory = PathBuf::from(corpus).join(name);
+    std::fs::create_dir_all(&directory).expect("a directory for the corpus");
+    for (number, seed) in seeds.iter().enumerate() {
+        std::fs::write(directory.join(format!("seed-{number}")), seed).expect("a file of the corpus");
+    }
 }
 
 fn try_one(name: &str, function: fn(&[u8]), input: &[u8]) -> Duration {
