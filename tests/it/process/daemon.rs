@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use mailkeeper::model::{Span, UserId};
+use mailkeeper::model::Span;
 use serde_json::Value;
 
 use super::running::Daemon;
