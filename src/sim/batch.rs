@@ -120,8 +120,8 @@ impl Tenant {
     }
 }
 
-/// Inside a batch the letter case of header names matters: Microsoft's JavaScript client looks for `Content-Type`, as the
-/// samples of Graph write it.
+/// Inside a batch the letter case of header names matters: Microsoft's JavaScript client looks for `Content-Type`, as
+/// the samples of Graph write it.
 fn written_name(name: &str) -> &str {
     match name {
         "content-type" => "Content-Type",
