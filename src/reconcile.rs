@@ -5,6 +5,7 @@
 
 mod bookkeeping;
 mod findings;
+mod news;
 mod policy_holder;
 mod view;
 
@@ -242,6 +243,10 @@ impl Reconciler {
         let kept_books = bookkeeping::update(&mut self.books(), &findings, &observed)?;
         self.recent.extend(kept_books.events);
         let plan = self.plan(&policy, &findings, &observed)?;
+        if observed.observation.is_complete() {
+            let before = self.parts.store.get::<Plan>()?;
+            self.parts.journal.append_all(&news::news(before.as_ref(), &plan), self.parts.clock.now())?;
+        }
         let refused = self.refusal(purpose, &plan);
         let done = match (purpose, &refused) {
             (Purpose::Act { .. }, None) => self.act(&plan).await,

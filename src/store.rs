@@ -31,6 +31,9 @@ mod poison;
 // Records of a tenant that exist once.
 pub mod records;
 
+// Daily backups as files.
+pub mod shelf;
+
 // The seam on sled.
 pub mod sled;
 

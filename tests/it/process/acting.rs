@@ -135,7 +135,13 @@ fn while_held_nothing_is_sent() {
     assert_eq!(ran.code, Some(0), "{ran}");
     assert_eq!(site.writes().len(), 2);
     let journal = site.run(&["history"]).stdout;
-    for event in ["held", "people are moving groups", "resumed", "intent", "outcome"] {
+    for event in [
+        "put on hold by",
+        "people are moving groups",
+        "resumed by",
+        "asks Microsoft to",
+        "accepted the request",
+    ] {
         assert!(journal.contains(event), "{event} is not in the journal:\n{journal}");
     }
 }
