@@ -24,7 +24,9 @@ mod throttle;
 mod testing;
 
 pub use auth::{MANAGED_IDENTITY_ENDPOINT, SignIn, SignInError, SignInFault};
-pub use client::{Client, Config, DeltaPager, DeltaStart, MailboxAnswer, Pager, Refusal, WriteResult};
+pub use client::{
+    AnswersByUser, Client, Config, DeltaPager, DeltaStart, MailboxAnswer, Pager, Refusal, WriteResult,
+};
 pub use cloud::{Cloud, Features, Roots, RootsError};
 pub use error::{Error, ErrorAnswer, RequestIds};
 pub use link::{GraphUrl, LinkFault};
