@@ -11,7 +11,7 @@ use crate::control::desk::Desk;
 use crate::control::{Answer, Answers, Person, Question, Refusal, Request, Sent, doctor};
 use crate::reconcile::{PassReport, Purpose, Reconciler};
 use crate::report::TenantView;
-use crate::trigger::Alarm;
+use crate::trigger::{Alarm, Wake};
 
 /// Questions that wait for the loop of one tenant; more than a few are a misunderstanding.
 const QUESTIONS_WAITING: usize = 16;
@@ -196,6 +196,10 @@ async fn run(
             }
             wake = alarm.next() => {
                 tracing::debug!(tenant = reconciler.name(), ?wake, "woken");
+                match wake {
+                    Wake::Pass => {}
+                    Wake::FullListing => reconciler.want_full_listing(),
+                }
                 reconciler.pass(&Purpose::Act { digest: None }).await;
             }
         }

@@ -5,10 +5,10 @@
 //! retries ([`throttle`]). Reads are repeated until they are answered or out of attempts; a write that may have been
 //! applied never is. The token can be attached to nothing but a [`GraphUrl`], whose origin is the configured one.
 
-/// Where Graph lives in each cloud.
+// Where Graph lives in each cloud.
 pub mod cloud;
 
-/// The bytes.
+// The bytes.
 pub mod transport;
 
 mod auth;
@@ -24,7 +24,9 @@ mod throttle;
 mod testing;
 
 pub use auth::{MANAGED_IDENTITY_ENDPOINT, SignIn, SignInError, SignInFault};
-pub use client::{Client, Config, DeltaPager, DeltaStart, MailboxAnswer, Pager, Refusal, WriteResult};
+pub use client::{
+    AnswersByUser, Client, Config, DeltaPager, DeltaStart, MailboxAnswer, Pager, Refusal, WriteResult,
+};
 pub use cloud::{Cloud, Features, Roots, RootsError};
 pub use error::{Error, ErrorAnswer, RequestIds};
 pub use link::{GraphUrl, LinkFault};

@@ -1,28 +1,52 @@
-//! Graph to state: what is there. Decides whether an observation is complete and believable, never what follows from
-//! it.
+//! Graph to state: what is there. Decides whether an observation is complete and believable, never what follows
+//! from it.
 //!
-//! Users stream from the pages into a stage in the store, then are folded into what is known of each; nothing here
-//! grows with the tenant but the member lists of the groups that the policy names (16 bytes a member).
+//! A delta costs what changed; a full listing costs what exists and is made when there is no delta to go on from,
+//! when something is in doubt, and when it is asked for. Users stream from the pages into a stage in the store,
+//! then are folded into what is known of each. In memory are the changes of one delta, the deleted users as a few
+//! numbers each, and while groups are listed their members (16 bytes a member): nothing grows with the number of
+//! users.
 
 pub mod fold;
-mod listing;
+
+mod bin;
+mod changes;
+mod delta;
+mod full;
+mod groups;
 mod mailboxes;
 mod plausible;
+mod reread;
+mod shards;
+
+use std::collections::BTreeMap;
 
 use crate::clock::Clock;
-use crate::graph::Client;
-use crate::model::{Catalog, Conflicts, Observation, ObservationKind, Problem, Timestamp};
+use crate::errors::chain;
+use crate::graph::{Client, Error};
+use crate::model::{
+    Catalog, Conflicts, KnownUser, Observation, ObservationKind, Problem, ProblemKind, Span, Timestamp,
+    UserId,
+};
 use crate::policy::Policy;
-use crate::store::records::{Cursor, Seats};
-use crate::store::{self, Staged, TenantStore};
+use crate::store::records::{Cursor, RecycleBin, Seats, Tally};
+use crate::store::{self, TenantStore};
 
-use fold::{Context, Memberships};
 pub use mailboxes::mailboxes;
+
+/// Life of a delta token (Graph: delta-query-overview). After as long without a full listing one is made, whatever
+/// the schedule says: a machine that sleeps at night never reaches a schedule at night.
+const FULL_AT_THE_LATEST: Span = Span::from_days(7);
+
+/// A change may reach the delta late (Graph: "varying delays"), so an unchanged user is only known to have been so
+/// some time before the delta. Minutes were seen; an hour makes deadlines earlier by that much, never later.
+const DELTA_LAG: Span = Span::from_hours(1);
 
 /// What one observation is to cover.
 #[derive(Debug)]
 pub struct Scope<'a> {
-    pub kind: ObservationKind,
+    /// List everybody, whatever the deltas said.
+    pub is_full_wanted: bool,
     pub policy: &'a Policy,
 }
 
@@ -32,16 +56,55 @@ pub struct Observed {
     pub observation: Observation,
     pub catalog: Catalog,
     pub conflicts: Conflicts,
+    pub reach: Reach,
+    /// The counters before this observation; `None` when they cannot be carried on from.
+    pub tally: Option<Tally>,
 }
 
-/// What was read, before it is believed.
-struct Read {
-    staged: Staged,
+/// Whose record may be another one than before.
+#[derive(Debug)]
+pub enum Reach {
+    Everyone,
+    /// These users', with what was known before.
+    These(BTreeMap<UserId, Option<KnownUser>>),
+}
+
+impl Reach {
+    /// Notes what was known of a user before a change; the oldest knowledge counts.
+    fn note(&mut self, user: UserId, before: &Option<KnownUser>) {
+        match self {
+            Self::Everyone => {}
+            Self::These(users) => {
+                users.entry(user).or_insert_with(|| before.clone());
+            }
+        }
+    }
+}
+
+/// Everything that the reads of one observation work with.
+struct Watch<'a> {
+    graph: &'a Client,
+    store: &'a TenantStore,
+    policy: &'a Policy,
+    clock: &'a dyn Clock,
+    /// Before the first request.
+    started: Timestamp,
+    cursor: Cursor,
+}
+
+/// What was seen, before and after it is believed.
+#[derive(Debug, Default)]
+struct Seen {
     catalog: Catalog,
-    memberships: Memberships,
     live_users: u64,
     deleted_users: u64,
     problems: Vec<Problem>,
+}
+
+impl Seen {
+    fn is_believable(&self) -> bool {
+        self.problems.iter().all(|problem| !problem.kind.is_blocking())
+    }
 }
 
 /// Observes the tenant and, if the observation may be believed, folds it into the state.
@@ -56,51 +119,106 @@ pub async fn observe(
     scope: &Scope<'_>,
     clock: &dyn Clock,
 ) -> Result<Observed, store::Error> {
-    let started = clock.now();
     let cursor = store.get_or_default::<Cursor>()?;
-    let mut read = listing::read(graph, store, scope.policy).await?;
-    read.problems.extend(plausible::clock_skew(graph.clock_skew()));
-    let mut conflicts = Conflicts::default();
-    if read.problems.iter().all(|problem| !problem.kind.is_blocking()) {
-        let seats = store.get::<Seats>()?;
-        read.problems.extend(plausible::seats(seats.as_ref(), &read.catalog, started));
-        let look = plausible::look(store, &read.staged)?;
-        read.problems.extend(look.problem());
-        conflicts = look.into_conflicts();
-    }
-    let observation = Observation {
-        kind: scope.kind,
-        started,
-        finished: clock.now(),
-        live_users: read.live_users,
-        deleted_users: read.deleted_users,
-        problems: read.problems,
+    let watch = Watch { graph, store, policy: scope.policy, clock, started: clock.now(), cursor };
+    let reason = match watch.why_everybody(scope) {
+        None => match delta::observe(&watch).await? {
+            delta::Outcome::Observed(observed) => return Ok(*observed),
+            delta::Outcome::ListEverybody(reason) => reason,
+        },
+        Some(reason) => reason,
     };
-    let catalog = if observation.is_complete() {
-        believe(store, &read.staged, &observation, read.catalog, &read.memberships, cursor.last_complete)?
-    } else {
-        store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default()
-    };
-    store.clear_stage()?;
-    Ok(Observed { observation, catalog, conflicts })
+    tracing::debug!(reason, "listing everybody");
+    full::observe(&watch).await
 }
 
-fn believe(
-    store: &TenantStore,
-    staged: &Staged,
-    observation: &Observation,
-    catalog: Catalog,
-    memberships: &Memberships,
-    previous: Option<Timestamp>,
-) -> Result<Catalog, store::Error> {
-    let context = Context {
-        kind: observation.kind,
-        observed: observation.started,
-        previous,
-        catalog: &catalog,
-        memberships,
-    };
-    store.fold(staged, |known, sighting| fold::fold(known, sighting, &context))?;
-    store.put(&Seats { catalog: catalog.clone(), read_at: observation.started })?;
-    Ok(catalog)
+impl Watch<'_> {
+    /// Why a delta is not enough; `None` when it is.
+    fn why_everybody(&self, scope: &Scope<'_>) -> Option<&'static str> {
+        let cursor = &self.cursor;
+        if cursor.delta_link.is_none() {
+            return Some("there is no delta to go on from");
+        }
+        if scope.is_full_wanted {
+            return Some("it was asked for");
+        }
+        let is_due = cursor.last_full.is_none_or(|last| last + FULL_AT_THE_LATEST <= self.started);
+        is_due.then_some("the last full listing is a week old")
+    }
+
+    /// When an unchanged user was last seen for certain.
+    fn previous(&self) -> Option<Timestamp> {
+        let Cursor { last_complete, last_full, .. } = self.cursor;
+        match (last_complete, last_full) {
+            (Some(complete), Some(full)) => Some(full.max(complete - DELTA_LAG).min(complete)),
+            (complete, _) => complete,
+        }
+    }
+
+    fn observation(&self, kind: ObservationKind, seen: &Seen) -> Observation {
+        Observation {
+            kind,
+            started: self.started,
+            finished: self.clock.now(),
+            live_users: seen.live_users,
+            deleted_users: seen.deleted_users,
+            problems: seen.problems.clone(),
+        }
+    }
+
+    /// The products, and what is wrong with them.
+    async fn products(&self, problems: &mut Vec<Problem>) -> Result<Catalog, store::Error> {
+        match self.graph.subscribed_skus().await {
+            Ok(skus) => {
+                let catalog = skus.into_iter().collect();
+                let before = self.store.get::<Seats>()?;
+                problems.extend(plausible::seats(before.as_ref(), &catalog, self.started));
+                Ok(catalog)
+            }
+            Err(error) => {
+                problems.push(problem("products", &error));
+                Ok(Catalog::default())
+            }
+        }
+    }
+
+    /// Nothing was believed: the state stays, and where the users themselves are in doubt everybody is listed next.
+    fn reject(&self, kind: ObservationKind, seen: &Seen) -> Result<Observed, store::Error> {
+        self.store.clear_stage()?;
+        if seen.problems.iter().any(|problem| is_about_users(problem.kind)) {
+            let cursor = self.store.get_or_default::<Cursor>()?;
+            self.store.put(&Cursor { delta_link: None, ..cursor })?;
+        }
+        let bin = self.store.get_or_default::<RecycleBin>()?;
+        Ok(Observed {
+            observation: self.observation(kind, seen),
+            catalog: self.store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default(),
+            conflicts: bin::conflicts(&bin),
+            reach: Reach::These(BTreeMap::new()),
+            tally: self.store.get()?,
+        })
+    }
+}
+
+/// True for problems that leave open what the delta would have said. The others concern seats, groups and clocks,
+/// and the delta is simply read again.
+fn is_about_users(kind: ProblemKind) -> bool {
+    match kind {
+        ProblemKind::SeatsJumped
+        | ProblemKind::ClockSkew
+        | ProblemKind::GroupMissing
+        | ProblemKind::MailboxUnreadable => false,
+        ProblemKind::SignIn
+        | ProblemKind::Refused
+        | ProblemKind::Unanswered
+        | ProblemKind::Malformed
+        | ProblemKind::HostileLink
+        | ProblemKind::Truncated
+        | ProblemKind::WrongTenant
+        | ProblemKind::MassDisappearance => true,
+    }
+}
+
+fn problem(what: &str, error: &Error) -> Problem {
+    Problem { kind: error.problem_kind(), detail: format!("{what}: {}", chain(error)) }
 }

@@ -1,7 +1,8 @@
-//! One pass of the loop: observe, diff, verify, plan, act, report. Errors are a status, never a way out of the loop.
+//! One pass of the loop: observe, diff, verify, plan, act, report. Errors are a status, never a way out of the
+//! loop.
 //!
-//! A pass carries nothing over from the one before but what is in the state: it can be dropped at any await and started
-//! again, and any pass can be the first after a crash.
+//! A pass carries nothing over from the one before but what is in the state: it can be dropped at any await and
+//! started again, and any pass can be the first after a crash.
 
 mod bookkeeping;
 mod findings;
@@ -29,7 +30,7 @@ use crate::policy::Assign;
 use crate::report::metrics::Metrics;
 use crate::report::status::{EventKind, PassOutcome, PassView, RecentEvent, TenantView};
 use crate::store::journal::{Entry, Journal};
-use crate::store::records::{Approvals, Cursor, Hold, LastPass};
+use crate::store::records::{Approvals, Hold, LastPass};
 use crate::store::{self, TenantStore};
 
 use findings::Findings;
@@ -125,6 +126,8 @@ pub struct Reconciler {
     shared: Shared,
     passes: u64,
     recent: Vec<RecentEvent>,
+    /// A full listing was asked for and not made yet.
+    is_full_wanted: bool,
     /// Digest of the policy that the journal of this process named last.
     journalled_policy: Option<String>,
     steps_at_once: usize,
@@ -153,6 +156,7 @@ impl Reconciler {
             shared,
             passes: 0,
             recent: Vec::new(),
+            is_full_wanted: false,
             journalled_policy: None,
             steps_at_once: act::AT_ONCE,
         })
@@ -178,6 +182,11 @@ impl Reconciler {
         if let Err(error) = closed.map_err(store::Error::from).and_then(|()| self.parts.store.flush()) {
             tracing::error!(tenant = self.parts.name, error = %chain(&error), "the state could not be closed cleanly");
         }
+    }
+
+    /// Makes the next observation list everybody, whatever the deltas said.
+    pub fn want_full_listing(&mut self) {
+        self.is_full_wanted = true;
     }
 
     /// Makes one pass. Never fails: what went wrong is in the report, the metrics and the log.
@@ -242,6 +251,10 @@ impl Reconciler {
         let findings = findings::find(&self.parts.store, &policy, &observed, self.parts.clock.now())?;
         let kept_books = bookkeeping::update(&mut self.books(), &findings, &observed)?;
         self.recent.extend(kept_books.events);
+        if observed.observation.is_complete() {
+            // Not before the ledger: without these numbers everybody is compared again.
+            self.parts.store.put(&findings.tally)?;
+        }
         let plan = self.plan(&policy, &findings, &observed)?;
         if observed.observation.is_complete() {
             let before = self.parts.store.get::<Plan>()?;
@@ -274,7 +287,7 @@ impl Reconciler {
 
     async fn observe(&mut self, policy: &crate::policy::Policy) -> Result<Observed, store::Error> {
         let parts = &self.parts;
-        let scope = observe::Scope { kind: ObservationKind::Full, policy };
+        let scope = observe::Scope { is_full_wanted: self.is_full_wanted, policy };
         let mut observed = observe::observe(&parts.graph, &parts.store, &scope, &*parts.clock).await?;
         for problem in &observed.observation.problems {
             tracing::warn!(
@@ -287,14 +300,7 @@ impl Reconciler {
         }
         if observed.observation.is_complete() {
             observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
-            let cursor = parts.store.get_or_default::<Cursor>()?;
-            parts.store.put(&Cursor {
-                last_complete: Some(observed.observation.started),
-                live_users: observed.observation.live_users,
-                deleted_users: observed.observation.deleted_users,
-                policy_digest: Some(policy.digest.clone()),
-                ..cursor
-            })?;
+            self.is_full_wanted &= observed.observation.kind != ObservationKind::Full;
         } else {
             let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;
@@ -444,7 +450,8 @@ impl Reconciler {
     }
 }
 
-/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not seen. A membership counts for the product that its rule names.
+/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not
+/// seen. A membership counts for the product that its rule names.
 fn seats_in_flight(
     ledger: &BTreeMap<UserId, LedgerEntry>,
     policy: &crate::policy::Policy,

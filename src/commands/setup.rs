@@ -212,6 +212,7 @@ fn graph_config(tenant: &TenantSettings, metrics: &Metrics) -> Result<Config, St
     let observer = MetricsObserver { tenant: tenant.name.clone(), metrics: metrics.clone() };
     Ok(Config {
         id_seed: uuid::Uuid::new_v4(),
+        has_batch: true,
         observer: Arc::new(observer),
         ..Config::new(tenant.id, roots, sign_in(&tenant.auth)?)
     })

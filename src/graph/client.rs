@@ -22,15 +22,21 @@ use super::transport::{HttpRequest, HttpResponse, Transport, TransportError};
 
 mod batch;
 mod directory;
+mod many;
 mod pages;
 mod probe;
 mod read;
 mod write;
 
 pub use directory::DeltaStart;
+pub use many::AnswersByUser;
 pub use pages::{DeltaPager, Pager};
 pub use probe::MailboxAnswer;
 pub use write::{Refusal, WriteResult};
+
+/// Fewer users are asked about one by one: eight at a time that takes no longer than two batches, and works wherever
+/// batches do not.
+const BATCH_FROM: usize = 40;
 
 /// What a [`Client`] needs to know.
 #[derive(Clone)]
@@ -42,9 +48,13 @@ pub struct Config {
     pub id_seed: Uuid,
     /// Class of the tenant until [`Client::users_count`] tells the real one.
     pub size: TenantSize,
-    /// Asks about mailboxes 20 to a request. Off: one request each, which is what every cloud is known to answer.
+    /// Asks about many users 20 to a request; about few one by one all the same. Off: always one request each. A
+    /// server that refuses batches is asked singly from then on.
     pub has_batch: bool,
-    /// Mailbox questions at a time. Exchange allows four at a time to one mailbox, and these go to different ones.
+    /// Users from which on a question is asked in batches.
+    pub batch_from: usize,
+    /// Questions about single users at a time. Exchange allows four at a time to one mailbox, and these go to
+    /// different ones.
     pub probes_at_once: usize,
     pub observer: Arc<dyn RequestObserver>,
 }
@@ -60,6 +70,7 @@ impl Config {
             id_seed: Uuid::nil(),
             size: TenantSize::default(),
             has_batch: false,
+            batch_from: BATCH_FROM,
             probes_at_once: 8,
             observer: Arc::new(Unobserved),
         }
@@ -80,6 +91,7 @@ struct Shared {
     throttle: Throttle,
     wire: Wire,
     has_batch: AtomicBool,
+    batch_from: usize,
     probes_at_once: usize,
 }
 
@@ -123,6 +135,7 @@ impl Client {
             clock,
             wire,
             has_batch: AtomicBool::new(config.has_batch),
+            batch_from: config.batch_from,
             probes_at_once: config.probes_at_once.max(1),
         };
         Self { shared: Arc::new(shared) }

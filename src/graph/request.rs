@@ -29,6 +29,7 @@ pub enum Endpoint {
     GroupMembers,
     MailboxKind,
     MailboxIdentity,
+    CheckMemberGroups,
     Batch,
     AssignLicense,
     RestoreUser,
@@ -38,7 +39,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Token,
         Self::Organization,
         Self::Users,
@@ -53,6 +54,7 @@ impl Endpoint {
         Self::GroupMembers,
         Self::MailboxKind,
         Self::MailboxIdentity,
+        Self::CheckMemberGroups,
         Self::Batch,
         Self::AssignLicense,
         Self::RestoreUser,
@@ -77,6 +79,7 @@ impl Endpoint {
             Self::GroupMembers => "group_members",
             Self::MailboxKind => "mailbox_kind",
             Self::MailboxIdentity => "mailbox_identity",
+            Self::CheckMemberGroups => "check_member_groups",
             Self::Batch => "batch",
             Self::AssignLicense => "assign_license",
             Self::RestoreUser => "restore_user",
@@ -105,6 +108,7 @@ impl Endpoint {
             | Self::Group
             | Self::MailboxKind
             | Self::MailboxIdentity
+            | Self::CheckMemberGroups
             | Self::AssignLicense
             | Self::RestoreUser
             | Self::AddGroupMember
@@ -121,7 +125,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// How Graph shall rank a request when it runs short (header `x-ms-throttle-priority`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Priority {
     Low,
     Normal,
@@ -165,9 +169,9 @@ impl Request {
         }
     }
 
-    /// True for what can change the tenant, and costs a write of the budget.
+    /// True for what can change the tenant, and costs a write of the budget. Two reads are made by POST.
     pub(super) fn is_write(&self) -> bool {
-        self.method != Method::Get && self.endpoint != Endpoint::Batch
+        self.method != Method::Get && !matches!(self.endpoint, Endpoint::Batch | Endpoint::CheckMemberGroups)
     }
 
     /// The media type of the answer: a count comes as plain text.
@@ -204,6 +208,12 @@ impl UserShard {
     /// The 37 shards that hold nearly every user. What starts with anything else is missed: compare with the count.
     pub fn usual() -> Vec<Self> {
         ('a'..='z').chain('0'..='9').chain(['-']).map(Self).collect()
+    }
+
+    /// False for a name that a server which obeys the filter puts into another of the usual shards.
+    pub fn may_hold(self, user_principal_name: &str) -> bool {
+        let first = user_principal_name.chars().next().map(|first| first.to_ascii_lowercase());
+        first.is_none_or(|first| first == self.0 || !(first.is_ascii_alphanumeric() || first == '-'))
     }
 
     fn filter(self) -> String {
@@ -286,17 +296,38 @@ pub(super) fn mailbox_identity(id: UserId) -> Request {
     Request { priority: Priority::Low, ..Request::get(Endpoint::MailboxIdentity, path) }
 }
 
+/// Most groups that one question about memberships may name (Graph: directoryobject-checkmembergroups).
+pub(super) const GROUPS_PER_CHECK: usize = 20;
+
+/// Which of at most [`GROUPS_PER_CHECK`] groups hold the user, directly or through other groups. A read, though a
+/// POST.
+pub(super) fn check_member_groups(user: UserId, groups: &[GroupId]) -> Request {
+    let ids: Vec<String> = groups.iter().map(GroupId::to_string).collect();
+    let body = json!({ "groupIds": ids }).to_string().into_bytes();
+    let shell = Request::get(Endpoint::CheckMemberGroups, format!("/users/{user}/checkMemberGroups"));
+    Request { method: Method::Post, body: Some(body), ..shell }
+}
+
 /// Several reads in one request. Only reads: a batch of writes cannot say which of them was applied when its answer
 /// is lost.
 pub(super) fn batch(parts: &[(String, Request)]) -> Request {
-    let requests: Vec<_> = parts
-        .iter()
-        .map(|(id, part)| json!({ "id": id, "method": part.method.as_str(), "url": part.path }))
-        .collect();
+    let requests: Vec<_> = parts.iter().map(|(id, part)| batch_part(id, part)).collect();
     let body = json!({ "requests": requests }).to_string().into_bytes();
     let resource_units = parts.iter().map(|(_, part)| part.resource_units).sum();
+    let priority = parts.iter().map(|(_, part)| part.priority).max().unwrap_or(Priority::Low);
     let shell = Request::get(Endpoint::Batch, "/$batch");
-    Request { method: Method::Post, priority: Priority::Low, body: Some(body), resource_units, ..shell }
+    Request { method: Method::Post, priority, body: Some(body), resource_units, ..shell }
+}
+
+/// Graph: json-batching; a part with a body must name its type.
+fn batch_part(id: &str, part: &Request) -> serde_json::Value {
+    let mut object = json!({ "id": id, "method": part.method.as_str(), "url": part.path });
+    let body = part.body.as_deref().and_then(|body| serde_json::from_slice(body).ok());
+    if let Some(body) = body {
+        object["headers"] = json!({ "Content-Type": "application/json" });
+        object["body"] = body;
+    }
+    object
 }
 
 /// Adds one product. A product that the user already has directly gets exactly these disabled plans.
@@ -402,6 +433,15 @@ mod tests {
         assert!(shard('#').is_some_and(|path| path.ends_with("'%23')")));
         assert_eq!(shard('&'), None);
         assert_eq!(UserShard::usual().len(), 37);
+        let a = UserShard::starting_with('a').expect("a letter");
+        let held = [
+            "anna@contoso.com",
+            "Anna@contoso.com",
+            "\u{e5}se@contoso.com",
+            "_svc@contoso.com",
+            "bo@contoso.com",
+        ];
+        assert_eq!(held.map(|name| a.may_hold(name)), [true, true, true, true, false]);
     }
 
     #[test]
@@ -425,6 +465,20 @@ mod tests {
         };
         let expected = json!({ "autoReconcileProxyConflict": true, "newUserPrincipalName": "a@contoso.com" });
         assert_eq!(body(&restore(USER, &options)), expected);
+    }
+
+    #[test]
+    fn a_question_about_memberships_is_a_read_alone_and_in_a_batch() {
+        let alone = check_member_groups(USER, &[GROUP]);
+        assert_eq!(body(&alone), json!({ "groupIds": [GROUP.to_string()] }));
+        assert!(!alone.is_write() && alone.method == Method::Post);
+        let together = batch(&[("a".to_owned(), alone), ("b".to_owned(), mailbox_kind(USER))]);
+        assert!(!together.is_write());
+        assert_eq!(together.priority, Priority::Normal);
+        let parts = &body(&together)["requests"];
+        assert_eq!(parts[0]["body"], json!({ "groupIds": [GROUP.to_string()] }));
+        assert_eq!(parts[0]["headers"], json!({ "Content-Type": "application/json" }));
+        assert_eq!((&parts[1]["body"], &parts[1]["headers"]), (&Value::Null, &Value::Null));
     }
 
     #[test]
@@ -454,6 +508,7 @@ mod tests {
             group_members(GROUP),
             mailbox_kind(USER),
             mailbox_identity(USER),
+            check_member_groups(USER, &[GROUP]),
             batch(&[("a".to_owned(), mailbox_kind(USER))]),
             assign_license(USER, SKU, &BTreeSet::new()),
             restore(USER, &RestoreOptions::default()),

@@ -104,6 +104,16 @@ pub(super) fn decode_member_ids(body: &[u8]) -> Decoded<Page<UserId>> {
     page(body, |wire: IdWire| Ok(wire.id))
 }
 
+#[derive(Deserialize)]
+struct HeldGroupsWire {
+    value: Vec<GroupId>,
+}
+
+/// The groups of the question that hold the user.
+pub(super) fn decode_held_groups(body: &[u8]) -> Decoded<Vec<GroupId>> {
+    Ok(json::<HeldGroupsWire>(body)?.value)
+}
+
 /// The tenant that the token belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Organization {

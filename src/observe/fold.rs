@@ -36,6 +36,12 @@ impl Memberships {
         self.groups.insert(group, members);
     }
 
+    /// Writes what these lists say over what was known of a live user.
+    pub(super) fn give(&self, known: &mut KnownUser) {
+        known.groups = self.of(known.id());
+        known.groups_read = self.read();
+    }
+
     fn of(&self, user: UserId) -> BTreeSet<GroupId> {
         let is_member = |members: &Vec<UserId>| members.binary_search(&user).is_ok();
         self.groups.iter().filter(|(_, members)| is_member(members)).map(|(group, _)| *group).collect()
@@ -162,8 +168,8 @@ fn switched_off_since(memory: &Remembered, user: &User) -> Remembered {
     Remembered { licenses: memory.licenses.iter().map(newer).collect(), ..memory.clone() }
 }
 
-/// The licences that carry a mailbox, with what is switched off in them, and how they came. What was switched off in a
-/// product that the user held before is not forgotten: a later repair may come back to it.
+/// The licences that carry a mailbox, with what is switched off in them, and how they came. What was switched off
+/// in a product that the user held before is not forgotten: a later repair may come back to it.
 fn remember(user: &User, before: Option<&Remembered>, catalog: &Catalog) -> Remembered {
     let carries = |sku| match catalog.get(sku) {
         Some(product) => product.carries_mailbox(),

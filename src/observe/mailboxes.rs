@@ -1,5 +1,5 @@
-//! Questions to Exchange: of what kind a mailbox is, and which one. Asked once for each kept mailbox, and again only on
-//! suspicion: one request a user is too much for every pass.
+//! Questions to Exchange: of what kind a mailbox is, and which one. Asked once for each kept mailbox, and again
+//! only on suspicion: one request a user is too much for every pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,9 +11,10 @@ use crate::model::{
     UserType,
 };
 use crate::policy::{Policy, Ruling};
+use crate::store::records::{Cursor, Probing, Tally};
 use crate::store::{self, TenantStore};
 
-use super::Observed;
+use super::{Observed, Reach};
 
 /// Mailboxes asked for in one pass; the rest follow in the next ones, the most telling first.
 const PROBES_PER_PASS: usize = 5_000;
@@ -57,16 +58,17 @@ pub async fn mailboxes(
     observed: &mut Observed,
     clock: &dyn Clock,
 ) -> Result<(), store::Error> {
-    let wanted = wanted(store, policy, observed, clock.now())?;
+    let cursor = store.get_or_default::<Cursor>()?;
+    let Wanted { users, mut probing } = wanted(store, policy, observed, &cursor.probes, clock.now())?;
+    if !users.is_empty() {
+        // An answer changes what a user is counted as.
+        store.remove::<Tally>()?;
+    }
     let begun = clock.monotonic();
     let (mut asked, mut unreadable) = (0_usize, 0_usize);
-    for users in wanted.chunks(PROBES_AT_ONCE) {
+    for users in users.chunks(PROBES_AT_ONCE) {
         if clock.monotonic().saturating_sub(begun) > PROBE_TIME {
-            tracing::debug!(
-                asked,
-                wanted = wanted.len(),
-                "the other mailboxes are asked about in the next pass"
-            );
+            probing.is_behind = true;
             break;
         }
         let mut answers = BTreeMap::new();
@@ -79,26 +81,40 @@ pub async fn mailboxes(
                 }
                 Err(error) => {
                     unreadable += 1;
+                    probing.is_behind = true;
                     tracing::debug!(%error, user.id = %user, "a mailbox could not be asked about");
                 }
             }
         }
-        remember(store, observed, answers)?;
+        remember(store, observed, answers, &mut probing)?;
     }
     if asked > 0 && asked == unreadable {
         let detail = format!("none of {asked} mailboxes could be read: MailboxSettings.Read may be missing");
         observed.observation.problems.push(Problem { kind: ProblemKind::MailboxUnreadable, detail });
     }
+    if probing != cursor.probes {
+        let cursor = store.get_or_default::<Cursor>()?;
+        store.put(&Cursor { probes: probing, ..cursor })?;
+    }
     Ok(())
 }
 
-/// Who is to be asked about, the most telling first; bounded.
+/// Who is to be asked about, the most telling first.
+struct Wanted {
+    users: Vec<UserId>,
+    /// What is left for later passes.
+    probing: Probing,
+}
+
+/// Chooses among everybody after a full listing, while earlier passes left some out, and when an answer is due
+/// again; else among those whose record changed and those who wait for a proof.
 fn wanted(
     store: &TenantStore,
     policy: &Policy,
     observed: &Observed,
+    before: &Probing,
     now: Timestamp,
-) -> Result<Vec<UserId>, store::Error> {
+) -> Result<Wanted, store::Error> {
     let mut pending = BTreeSet::new();
     for entry in store.open_ledger() {
         let (user, entry) = entry?;
@@ -106,32 +122,69 @@ fn wanted(
             pending.insert(user);
         }
     }
-    let mut wanted: BTreeSet<(Urgency, UserId)> = BTreeSet::new();
-    store.for_each_user(|known| {
-        let urgency = match pending.contains(&known.id()) {
-            true => (known.presence == Presence::Live).then_some(Urgency::Proof),
-            false => urgency(&known, policy, observed, now),
-        };
-        if let Some(urgency) = urgency {
-            wanted.insert((urgency, known.id()));
-            if wanted.len() > PROBES_PER_PASS {
-                wanted.pop_last();
-            }
+    let is_due = before.is_behind || before.next_at.is_some_and(|next| next <= now);
+    let mut choice =
+        Choice { pending: &pending, policy, observed, now, wanted: BTreeSet::new(), next_at: None };
+    let mut is_behind = false;
+    match &observed.reach {
+        Reach::These(changed) if !is_due => {
+            choice.next_at = before.next_at;
+            let users = changed.keys().chain(&pending).copied().collect();
+            store.visit_users(&users, |_, known| {
+                if let Some(known) = known {
+                    is_behind |= choice.consider(&known);
+                }
+            })?;
         }
-    })?;
-    Ok(wanted.into_iter().map(|(_, user)| user).collect())
+        Reach::These(_) | Reach::Everyone => {
+            store.for_each_user(|known| is_behind |= choice.consider(&known))?;
+        }
+    }
+    let probing = Probing { is_behind, next_at: choice.next_at };
+    Ok(Wanted { users: choice.wanted.into_iter().map(|(_, user)| user).collect(), probing })
 }
 
-fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed, now: Timestamp) -> Option<Urgency> {
-    let is_guest = known.user.user_type == UserType::Guest;
-    if known.presence != Presence::Live || is_guest || is_too_early(known, now) {
+/// The most telling questions so far; bounded.
+struct Choice<'a> {
+    pending: &'a BTreeSet<UserId>,
+    policy: &'a Policy,
+    observed: &'a Observed,
+    now: Timestamp,
+    wanted: BTreeSet<(Urgency, UserId)>,
+    next_at: Option<Timestamp>,
+}
+
+impl Choice<'_> {
+    /// True when a question had to be left out.
+    fn consider(&mut self, known: &KnownUser) -> bool {
+        let is_pending = self.pending.contains(&known.id());
+        let urgency = match is_pending {
+            true => (known.presence == Presence::Live).then_some(Urgency::Proof),
+            false => urgency(known, self.policy, self.observed),
+        };
+        let Some(urgency) = urgency else { return false };
+        let again = if is_pending { Again::Now } else { again_at(known) };
+        match again {
+            Again::Never => return false,
+            Again::At(at) if at > self.now => {
+                self.next_at = Some(self.next_at.map_or(at, |next| next.min(at)));
+                return false;
+            }
+            Again::At(_) | Again::Now => {}
+        }
+        self.wanted.insert((urgency, known.id()));
+        self.wanted.len() > PROBES_PER_PASS && self.wanted.pop_last().is_some()
+    }
+}
+
+fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Urgency> {
+    if known.presence != Presence::Live || known.user.user_type == UserType::Guest {
         return None;
     }
     let is_ours = || matches!(policy.ruling(known), Ruling::Keep(_) | Ruling::Undetermined { .. });
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
         (Some(_), Some(_)) => return None,
-        (Some(_), None) if answered_without_identity(known, now) => return None,
         // A mailbox without a licence has at least an address.
         (None, _) if !is_licensed && known.user.mail.is_none() => return None,
         (None, _) if !is_licensed => Urgency::Kind,
@@ -141,36 +194,43 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed, now: Timesta
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
 }
 
-/// The mailbox answered a short while ago, and its identity was not to be had: not in this cloud, or not from a
-/// replica that lagged behind.
-fn answered_without_identity(known: &KnownUser, now: Timestamp) -> bool {
-    let Some(probe) = &known.mailbox.last_probe else { return false };
-    matches!(probe.answer, ProbeAnswer::Reachable { primary_id: None, .. })
-        && probe.at + ASK_IDENTITY_AGAIN > now
+/// When a mailbox that was asked about before is worth another question.
+enum Again {
+    Now,
+    At(Timestamp),
+    Never,
 }
 
-fn is_too_early(known: &KnownUser, now: Timestamp) -> bool {
-    let Some(probe) = &known.mailbox.last_probe else { return false };
+fn again_at(known: &KnownUser) -> Again {
+    let Some(probe) = &known.mailbox.last_probe else { return Again::Now };
     match probe.answer {
-        ProbeAnswer::Reachable { .. } => false,
-        ProbeAnswer::NoMailbox if known.loss.is_some() || known.remembered.is_none() => true,
-        ProbeAnswer::NoMailbox => probe.at + ASK_AGAIN > now,
-        ProbeAnswer::Unreadable => probe.at + ASK_UNREADABLE_AGAIN > now,
+        // Its identity was not to be had: not in this cloud, or not from a replica that lagged behind.
+        ProbeAnswer::Reachable { primary_id: None, .. } => Again::At(probe.at + ASK_IDENTITY_AGAIN),
+        ProbeAnswer::Reachable { primary_id: Some(_), .. } => Again::Now,
+        ProbeAnswer::NoMailbox if known.loss.is_some() || known.remembered.is_none() => Again::Never,
+        ProbeAnswer::NoMailbox => Again::At(probe.at + ASK_AGAIN),
+        ProbeAnswer::Unreadable => Again::At(probe.at + ASK_UNREADABLE_AGAIN),
     }
 }
 
 fn remember(
     store: &TenantStore,
-    observed: &Observed,
+    observed: &mut Observed,
     mut answers: BTreeMap<UserId, Probe>,
+    probing: &mut Probing,
 ) -> Result<(), store::Error> {
     let users: BTreeSet<UserId> = answers.keys().copied().collect();
-    store.update_users(&users, |user, known| {
-        let mut known = known?;
+    let Observed { catalog, reach, .. } = observed;
+    store.update_users(&users, |user, before| {
+        let mut known = before.clone()?;
         if let Some(probe) = answers.remove(&user) {
-            let is_healthy = Entitlement::of(&known.user, &observed.catalog).is_licensed();
+            let is_healthy = Entitlement::of(&known.user, catalog).is_licensed();
             note(&mut known, probe, is_healthy);
         }
+        if let Again::At(at) = again_at(&known) {
+            probing.next_at = Some(probing.next_at.map_or(at, |next| next.min(at)));
+        }
+        reach.note(user, &before);
         Some(known)
     })
 }

@@ -1,12 +1,9 @@
 //! Whether an observation may be believed: a mass disappearance, seats that jump, clocks that disagree.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use crate::model::{
-    Catalog, Conflicts, KnownUser, Presence, Problem, ProblemKind, Sighting, Span, Timestamp, UserId,
-};
+use crate::model::{Catalog, KnownUser, Presence, Problem, ProblemKind, Span, Timestamp, UserId};
 use crate::store::records::Seats;
-use crate::store::{self, Staged, TenantStore};
 
 /// Users that may vanish between two observations without a doubt: administrators purge a few accounts.
 const VANISHED_FLOOR: u64 = 10;
@@ -29,63 +26,45 @@ const SKEW_TOLERATED: Span = Span::from_minutes(5);
 #[derive(Debug, Default)]
 pub(super) struct Look {
     known: u64,
-    vanished: u64,
-    /// Addresses of deleted users, to find live accounts that took them over.
-    deleted_addresses: BTreeMap<String, UserId>,
-    conflicts: Conflicts,
-}
-
-/// Walks stage and state side by side, twice: who vanished and which addresses are among the deleted, then who has
-/// them.
-pub(super) fn look(store: &TenantStore, staged: &Staged) -> Result<Look, store::Error> {
-    let mut look = Look::default();
-    store.join(staged, |known, sighting| look.first(known, sighting))?;
-    if !look.deleted_addresses.is_empty() {
-        store.join(staged, |_, sighting| look.second(sighting))?;
-    }
-    Ok(look)
+    /// Known users in neither list: 16 bytes each, and when they are many the observation is not believed.
+    vanished: BTreeSet<UserId>,
 }
 
 impl Look {
-    fn first(&mut self, known: Option<&KnownUser>, sighting: Option<&Sighting>) {
-        if let Some(Sighting::Deleted { user, .. }) = sighting {
-            let before = known.map(|known| known.user.addresses()).unwrap_or_default();
-            for address in user.addresses().into_iter().chain(before) {
-                self.deleted_addresses.insert(address, user.id);
-            }
-        }
+    pub(super) fn see(&mut self, known: Option<&KnownUser>, is_seen: bool) {
         let Some(known) = known else { return };
         match known.presence {
             Presence::Live | Presence::Deleted { .. } => {
                 self.known += 1;
-                self.vanished += u64::from(sighting.is_none());
+                if !is_seen {
+                    self.vanished.insert(known.id());
+                }
             }
             Presence::Missing { .. } | Presence::Gone { .. } => {}
         }
     }
 
-    fn second(&mut self, sighting: Option<&Sighting>) {
-        let Some(Sighting::Live(user)) = sighting else { return };
-        for address in user.addresses() {
-            if let Some(deleted) = self.deleted_addresses.get(&address).filter(|deleted| **deleted != user.id)
-            {
-                self.conflicts.same_address.insert(user.id, *deleted);
-                self.conflicts.same_address.insert(*deleted, user.id);
-            }
-        }
+    pub(super) fn vanished(&self) -> &BTreeSet<UserId> {
+        &self.vanished
+    }
+
+    /// The user was only not listed.
+    pub(super) fn found(&mut self, user: UserId) {
+        self.vanished.remove(&user);
     }
 
     pub(super) fn problem(&self) -> Option<Problem> {
-        let allowed = VANISHED_FLOOR.max((self.known as f64 * VANISHED_SHARE) as u64);
-        (self.vanished > allowed).then(|| Problem {
-            kind: ProblemKind::MassDisappearance,
-            detail: format!("{} of {} known users are neither live nor deleted", self.vanished, self.known),
-        })
+        vanished(self.vanished.len() as u64, self.known)
     }
+}
 
-    pub(super) fn into_conflicts(self) -> Conflicts {
-        self.conflicts
-    }
+/// Whether so many of the known users may vanish between two observations.
+pub(super) fn vanished(vanished: u64, known: u64) -> Option<Problem> {
+    let allowed = VANISHED_FLOOR.max((known as f64 * VANISHED_SHARE) as u64);
+    (vanished > allowed).then(|| Problem {
+        kind: ProblemKind::MassDisappearance,
+        detail: format!("{vanished} of {known} known users are neither live nor deleted"),
+    })
 }
 
 /// Seats compared with the last reading that was believed.

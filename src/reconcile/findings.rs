@@ -1,10 +1,16 @@
-//! The diff over all users: drifts and counters are kept, everything else streams by.
+//! The diff over the users: drifts and counters are kept, everything else streams by.
+//!
+//! Only users whose record changed, and those with an open entry in the ledger, can stand elsewhere than before:
+//! nothing in a finding but the state of a drift depends on the time. Everybody is compared after a full listing,
+//! under another policy, and when the counters of the last pass are not there to be carried on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::{Finding, diff, state_of};
-use crate::model::{Drift, DriftKind, LedgerEntry, MailboxState, Reason, Timestamp, UserId, Waiting};
-use crate::observe::Observed;
+use crate::model::{
+    Drift, DriftKind, KnownUser, LedgerEntry, MailboxState, Reason, Timestamp, UserId, Waiting,
+};
+use crate::observe::{Observed, Reach};
 use crate::policy::Policy;
 use crate::store::records::Tally;
 use crate::store::{self, TenantStore};
@@ -17,8 +23,6 @@ const LEFT_ALONE_LISTED: usize = 200;
 pub struct Findings {
     pub drifts: Vec<Drift>,
     pub tally: Tally,
-    /// Users that are not ours to touch and whose mailbox is at risk nevertheless.
-    pub left_alone: Vec<Waiting>,
 }
 
 impl Findings {
@@ -33,23 +37,79 @@ impl Findings {
     }
 }
 
-/// Compares every known user with the policy.
+/// Compares known users with the policy: everybody, or whoever may stand elsewhere than before.
 pub fn find(
     store: &TenantStore,
     policy: &Policy,
     observed: &Observed,
     now: Timestamp,
 ) -> Result<Findings, store::Error> {
-    let mut findings = Findings::default();
-    store.for_each_user(|known| {
-        let finding = diff(policy, &known, &observed.catalog, &observed.conflicts, now);
-        findings.add(finding, &known, now);
-    })?;
-    Ok(findings)
+    let judge = Judge { policy, observed, now };
+    let tally = observed.tally.as_ref().filter(|tally| tally.policy_digest == policy.digest);
+    match (&observed.reach, tally) {
+        (Reach::These(changed), Some(tally)) => judge.some(store, changed, tally),
+        (Reach::Everyone, Some(tally)) => {
+            let findings = judge.everybody(store)?;
+            log_difference(tally, &findings.tally);
+            Ok(findings)
+        }
+        (Reach::Everyone | Reach::These(_), None) => judge.everybody(store),
+    }
+}
+
+/// What one comparison depends on, beside the user.
+struct Judge<'a> {
+    policy: &'a Policy,
+    observed: &'a Observed,
+    now: Timestamp,
+}
+
+impl Judge<'_> {
+    fn finding(&self, known: &KnownUser) -> Finding {
+        diff(self.policy, known, &self.observed.catalog, &self.observed.conflicts, self.now)
+    }
+
+    fn everybody(&self, store: &TenantStore) -> Result<Findings, store::Error> {
+        let mut findings = self.begin(Tally::default());
+        store.for_each_user(|known| findings.add(self.finding(&known), &known, self.now))?;
+        Ok(findings)
+    }
+
+    /// Carries on from the counters of the last pass.
+    fn some(
+        &self,
+        store: &TenantStore,
+        changed: &BTreeMap<UserId, Option<KnownUser>>,
+        before: &Tally,
+    ) -> Result<Findings, store::Error> {
+        let mut findings = self.begin(before.clone());
+        findings.forget_drifts();
+        for known in changed.values().flatten() {
+            findings.subtract(&self.finding(known), known.id());
+        }
+        let mut concerned: BTreeSet<UserId> = changed.keys().copied().collect();
+        for entry in store.open_ledger() {
+            concerned.insert(entry?.0);
+        }
+        store.visit_users(&concerned, |user, known| {
+            let Some(known) = known else { return };
+            let finding = self.finding(&known);
+            // Who did not change and does not drift is in the counters already.
+            if changed.contains_key(&user) || matches!(finding, Finding::Drift(_)) {
+                findings.add(finding, &known, self.now);
+            }
+        })?;
+        Ok(findings)
+    }
+
+    fn begin(&self, tally: Tally) -> Findings {
+        let policy_digest = self.policy.digest.clone();
+        Findings { drifts: Vec::new(), tally: Tally { policy_digest, ..tally } }
+    }
 }
 
 impl Findings {
-    fn add(&mut self, finding: Finding, known: &crate::model::KnownUser, now: Timestamp) {
+    fn add(&mut self, finding: Finding, known: &KnownUser, now: Timestamp) {
         match finding {
             Finding::Healthy => self.count_kept(MailboxState::Healthy),
             Finding::Drift(drift) => {
@@ -62,8 +122,8 @@ impl Findings {
                 // Without a mailbox there is nothing at risk.
                 let drift = drift.filter(|_| known.had_mailbox());
                 *self.tally.left_alone.entry(reason).or_default() += 1;
-                if let Some(kind) = drift.filter(|_| self.left_alone.len() < LEFT_ALONE_LISTED) {
-                    self.left_alone.push(left_alone(known, kind, reason, detail));
+                if let Some(kind) = drift.filter(|_| self.tally.listed.len() < LEFT_ALONE_LISTED) {
+                    self.tally.listed.push(left_alone(known, kind, reason, detail));
                 }
             }
         }
@@ -73,14 +133,51 @@ impl Findings {
         self.tally.kept += 1;
         *self.tally.by_state.entry(state).or_default() += 1;
     }
+
+    /// Leaves what does not depend on the time: all drifts are compared and counted anew.
+    fn forget_drifts(&mut self) {
+        self.tally.by_state.retain(|state, _| *state == MailboxState::Healthy);
+        self.tally.kept = self.tally.by_state.values().sum();
+    }
+
+    /// Takes a user out of the counters, as he stood before this observation.
+    fn subtract(&mut self, before: &Finding, user: UserId) {
+        match before {
+            Finding::Healthy => {
+                lower(&mut self.tally.kept);
+                self.tally.by_state.entry(MailboxState::Healthy).and_modify(lower);
+            }
+            Finding::Drift(_) => {}
+            Finding::LeftAlone { reason: Reason::NoRule, .. } => lower(&mut self.tally.unmatched),
+            Finding::LeftAlone { reason, .. } => {
+                self.tally.left_alone.entry(*reason).and_modify(lower);
+                self.tally.left_alone.retain(|_, count| *count > 0);
+                self.tally.listed.retain(|listed| listed.user != user);
+            }
+        }
+    }
 }
 
-fn left_alone(
-    known: &crate::model::KnownUser,
-    drift: DriftKind,
-    reason: Reason,
-    detail: Option<String>,
-) -> Waiting {
+fn lower(count: &mut u64) {
+    *count = count.saturating_sub(1);
+}
+
+/// The difference is what the listing found and the deltas had not told, or a mistake of ours: worth a look when it
+/// is large.
+fn log_difference(before: &Tally, now: &Tally) {
+    let before_kept = before.kept;
+    if (before_kept, before.unmatched, &before.left_alone) != (now.kept, now.unmatched, &now.left_alone) {
+        tracing::info!(
+            kept = now.kept,
+            before_kept,
+            unmatched = now.unmatched,
+            before_unmatched = before.unmatched,
+            "everybody was counted anew, and the counters corrected"
+        );
+    }
+}
+
+fn left_alone(known: &KnownUser, drift: DriftKind, reason: Reason, detail: Option<String>) -> Waiting {
     Waiting {
         user: known.id(),
         upn: known.user.upn.clone(),

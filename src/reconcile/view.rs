@@ -41,7 +41,7 @@ impl Reconciler {
             })
             .collect();
         at_risk.sort_by_key(|(urgency, _)| (urgency.0, urgency.2, urgency.3));
-        plan.waiting.extend(findings.left_alone.iter().cloned());
+        plan.waiting.extend(findings.tally.listed.iter().cloned());
         Ok(TenantView {
             kept: findings.tally.kept,
             states: states(findings, &ledger),

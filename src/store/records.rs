@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::{
     Answer, Catalog, GroupId, KnownUser, LedgerEntry, MailboxState, Observation, Plan, Reason, Sighting,
-    Timestamp,
+    Timestamp, UserId, Waiting,
 };
 
 use super::codec::{Encoding, Record};
@@ -43,6 +43,7 @@ singles! {
     Hold = "hold";
     Approvals = "approvals";
     Tally = "tally";
+    RecycleBin = "recycle_bin";
 }
 
 impl Record for Vec<KnownUser> {
@@ -63,14 +64,52 @@ impl Record for LedgerEntry {
 pub struct Cursor {
     /// Start of the last complete observation: every unchanged user was seen then.
     pub last_complete: Option<Timestamp>,
+    /// Start of the last complete observation that listed everybody.
+    pub last_full: Option<Timestamp>,
     /// Users that the last complete observation saw, for judging the next one.
     pub live_users: u64,
     pub deleted_users: u64,
     /// Where the next delta starts; `None` asks for a full listing.
     pub delta_link: Option<String>,
+    /// Users whom single reads contradicted or did not find: read again next time.
+    pub recheck: BTreeSet<UserId>,
     /// The policy that the known groups were read for.
     pub policy_digest: Option<String>,
     pub groups_read: BTreeSet<GroupId>,
+    /// When the members of all these groups were listed.
+    pub groups_read_at: Option<Timestamp>,
+    /// The tenant offers no delta: every pass lists everybody.
+    pub is_delta_missing: bool,
+    /// Listing in parts did not bring everybody here, so it is not tried again.
+    pub are_shards_refused: bool,
+    pub probes: Probing,
+}
+
+/// How far the questions about mailboxes have come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probing {
+    /// More mailboxes were to be asked about than one pass does.
+    pub is_behind: bool,
+    /// When an answer that told nothing is worth asking for again.
+    pub next_at: Option<Timestamp>,
+}
+
+/// The soft-deleted users of the last complete observation, small enough to be compared in every pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecycleBin {
+    pub users: BTreeMap<UserId, Binned>,
+    /// Live users that hold an address of a deleted one, each with that one.
+    pub taken: BTreeSet<(UserId, UserId)>,
+}
+
+/// One deleted user, as numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binned {
+    /// Hash of everything that the listing says.
+    pub digest: u64,
+    /// Hashes of the addresses, those from before the deletion included.
+    pub addresses: BTreeSet<u64>,
 }
 
 /// The products of the tenant as last read.
@@ -114,14 +153,19 @@ impl Hold {
 #[serde(transparent)]
 pub struct Approvals(pub BTreeMap<String, Answer>);
 
-/// How many users stand where, after the last complete pass.
+/// How many users stand where, after the last complete pass. Missing while users are being changed, so that a crash
+/// in between leaves no wrong numbers: they are then counted anew.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Tally {
+    /// The policy that the users were judged by.
+    pub policy_digest: String,
     /// Users that a keep rule names.
     pub kept: u64,
     pub by_state: BTreeMap<MailboxState, u64>,
     pub left_alone: BTreeMap<Reason, u64>,
     /// Users that nothing in the policy names.
     pub unmatched: u64,
+    /// Some of those left alone although something is wrong.
+    pub listed: Vec<Waiting>,
 }

@@ -31,7 +31,7 @@ pub struct Stage {
 }
 
 /// A finished stage: what [`TenantStore::join`] and [`TenantStore::fold`] read. Good until the stage is cleared.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Staged {
     runs: u32,
     /// Sightings pushed, repeated ones included.
@@ -80,6 +80,9 @@ impl Stage {
     }
 
     fn write_run(&mut self) -> Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         let mut sightings = std::mem::take(&mut self.buffer).into_values().peekable();
         let mut batches = Batches::new(self.store.kv.as_ref());
         while let Some(first) = sightings.peek().map(Sighting::id) {

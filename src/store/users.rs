@@ -40,8 +40,8 @@ impl TenantStore {
         Ok(block.users()?.into_iter().find(|user| user.id() == id))
     }
 
-    /// All users in id order, a page of blocks at a time. A user that is changed meanwhile is seen as before or after;
-    /// none is seen twice.
+    /// All users in id order, a page of blocks at a time. A user that is changed meanwhile is seen as before or
+    /// after; none is seen twice.
     pub fn users(&self) -> Users<'_> {
         Users { blocks: self.blocks(), block: Vec::new().into_iter(), last: None }
     }
@@ -95,6 +95,25 @@ impl TenantStore {
         self.change(changes, |known, id| change(id, known))
     }
 
+    /// Shows what is known of each id, in id order. Reads only the blocks that they are in, each once.
+    pub fn visit_users(
+        &self,
+        ids: &BTreeSet<UserId>,
+        mut look: impl FnMut(UserId, Option<KnownUser>),
+    ) -> Result<()> {
+        let mut ids = ids.iter().copied().peekable();
+        while let Some(first) = ids.peek().copied() {
+            let Range { block, end } = self.range_of(first)?;
+            let users = block.map(|block| block.users()).transpose()?.unwrap_or_default();
+            let mut users = users.into_iter().peekable();
+            while let Some(id) = ids.next_if(|id| end.is_none_or(|end| *id < end)) {
+                while users.next_if(|user| user.id() < id).is_some() {}
+                look(id, users.next_if(|user| user.id() == id));
+            }
+        }
+        Ok(())
+    }
+
     /// Walks known users and staged sightings together in id order, without changing anything. Every id in either is
     /// shown once; of several sightings of one user the last one pushed counts, live or deleted.
     pub fn join(
@@ -116,11 +135,12 @@ impl TenantStore {
         Ok(())
     }
 
-    /// Like [`TenantStore::join`], with the answer written back; `None` removes the user. A crash leaves each user old
-    /// or new, so folding the same stage again is harmless when `merge` is, given its own answer, at rest.
+    /// Like [`TenantStore::join`], with the answer written back; `None` removes the user. A crash leaves each user
+    /// old or new, so folding the same stage again is harmless when `merge` is, given its own answer, at rest.
     ///
     /// # Errors
-    /// [`Error::WrongUser`](super::Error::WrongUser) when an answer carries another id; blocks before it are written.
+    /// [`Error::WrongUser`](super::Error::WrongUser) when an answer carries another id; blocks before it are
+    /// written.
     pub fn fold(
         &self,
         staged: &Staged,

@@ -2,6 +2,7 @@
 //! temporary directories, in any order, and waits for conditions, never for time.
 
 mod cases;
+mod observe;
 mod process;
 mod site;
 mod stand_in;

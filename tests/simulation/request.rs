@@ -1,5 +1,5 @@
-//! Requests and answers, taken apart: what a request asks for, whom it is about, and what an answer tells the client. Reads the
-//! bytes itself, so that a mistake in the product's request builder is not believed.
+//! Requests and answers, taken apart: what a request asks for, whom it is about, and what an answer tells the client.
+//! Reads the bytes itself, so that a mistake in the product's request builder is not believed.
 
 use std::collections::BTreeSet;
 
@@ -59,6 +59,7 @@ pub fn last_id(path: &str) -> Option<UserId> {
 pub fn listing(path: &str) -> Option<String> {
     match path {
         "/users" => Some("users".to_owned()),
+        "/users/delta" => Some("changes".to_owned()),
         "/directory/deletedItems/microsoft.graph.user" => Some("deleted".to_owned()),
         "/subscribedSkus" => Some("products".to_owned()),
         other if other.starts_with("/groups/") => Some(other.to_owned()),
@@ -73,9 +74,16 @@ pub fn kind_of(request: &HttpRequest) -> Option<Kind> {
     }
     let path = path_of(&request.url);
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    let asks_for_groups = |path: &str| path.starts_with("/users/") && path.ends_with("/checkMemberGroups");
+    if request.method == Method::Post && asks_for_groups(&path) {
+        return None;
+    }
     if path == "/$batch" {
         let items = body["requests"].as_array().cloned().unwrap_or_default();
-        let reads_only = items.iter().all(|item| item["method"].as_str() == Some("GET"));
+        let reads_only = items.iter().all(|item| {
+            let is_question = item["url"].as_str().is_some_and(asks_for_groups);
+            item["method"].as_str() == Some("GET") || is_question
+        });
         return (!reads_only).then_some(Kind::Other);
     }
     Some(match request.method {

@@ -21,19 +21,24 @@ use super::probe::MailboxAnswer;
 use super::{Client, is_success};
 
 /// Graph: json-batching.
-const PARTS: usize = 20;
+pub(super) const PARTS: usize = 20;
 
 /// One kind of question: how it is asked, and what an answer to it means.
-struct Question<T> {
-    ask: fn(UserId) -> Request,
-    read: fn(&HttpResponse) -> Decoded<T>,
+pub(super) struct Question<A, R> {
+    pub(super) ask: A,
+    pub(super) read: R,
 }
 
-type Answers<T> = BTreeMap<UserId, Result<T, Error>>;
+pub(super) type Answers<T> = BTreeMap<UserId, Result<T, Error>>;
 
 impl Client {
     pub(super) fn uses_batch(&self) -> bool {
         self.shared.has_batch.load(Ordering::Relaxed)
+    }
+
+    /// Whether a question about so many users goes out in batches.
+    pub(super) fn is_worth_batches(&self, users: usize) -> bool {
+        self.uses_batch() && users >= self.shared.batch_from
     }
 
     pub(super) async fn probe_in_batches(
@@ -80,7 +85,11 @@ impl Client {
     }
 
     /// Asks in rounds until each user has a final answer or the rounds are used up. `None`: batches are refused here.
-    async fn ask<T>(&self, users: &[UserId], question: &Question<T>) -> Option<Answers<T>> {
+    pub(super) async fn ask<T, A, R>(&self, users: &[UserId], question: &Question<A, R>) -> Option<Answers<T>>
+    where
+        A: Fn(UserId) -> Request,
+        R: Fn(&HttpResponse) -> Decoded<T>,
+    {
         let mut answers = Answers::new();
         let mut open = users.to_vec();
         open.sort_unstable();
@@ -104,7 +113,7 @@ impl Client {
                     return Some(answers);
                 }
             };
-            let delay = self.settle(question, &parts, &mut open, arrived, round, &mut answers);
+            let delay = self.settle(&question.read, &parts, &mut open, arrived, round, &mut answers);
             if open.is_empty() {
                 break;
             }
@@ -119,7 +128,7 @@ impl Client {
     /// noted in case this was the last round. Returns the longest delay that any part asked for.
     fn settle<T>(
         &self,
-        question: &Question<T>,
+        read: impl Fn(&HttpResponse) -> Decoded<T>,
         parts: &[(String, Request)],
         open: &mut Vec<UserId>,
         mut arrived: BTreeMap<String, HttpResponse>,
@@ -134,7 +143,7 @@ impl Client {
             if let Some(part) = &part {
                 self.shared.throttle.learn(part, now);
             }
-            match judge(part.as_ref(), question.read) {
+            match judge(part.as_ref(), &read) {
                 Ok(answer) => {
                     answers.insert(*user, Ok(answer));
                 }
@@ -152,7 +161,7 @@ impl Client {
 }
 
 /// `Err` is why this part has no final answer yet.
-fn judge<T>(part: Option<&HttpResponse>, read: fn(&HttpResponse) -> Decoded<T>) -> Decoded<T> {
+fn judge<T>(part: Option<&HttpResponse>, read: impl Fn(&HttpResponse) -> Decoded<T>) -> Decoded<T> {
     let part = part.ok_or_else(|| "no answer to this part of the batch".to_owned())?;
     if is_transient(part.status) || part.status == 424 {
         return Err(decode_error(part, "").to_string());
@@ -172,7 +181,7 @@ fn read_identity(part: &HttpResponse) -> Decoded<Option<String>> {
 }
 
 fn part_id(index: usize) -> String {
-    format!("probe-{index}")
+    format!("part-{index}")
 }
 
 /// The parts by id. One that came twice with different content answers nothing.
@@ -191,6 +200,6 @@ fn unambiguous(parts: Vec<BatchPart>) -> BTreeMap<String, HttpResponse> {
 }
 
 /// The answers in the order of the question; a user named twice gets the same answer twice.
-fn in_order(users: &[UserId], answers: &Answers<ProbeAnswer>) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
+pub(super) fn in_order<T: Clone>(users: &[UserId], answers: &Answers<T>) -> Vec<(UserId, Result<T, Error>)> {
     users.iter().filter_map(|user| Some((*user, answers.get(user)?.clone()))).collect()
 }

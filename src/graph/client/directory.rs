@@ -124,7 +124,7 @@ impl Client {
 }
 
 /// A 404 by which the directory says that the object is not there; another 404 is a gateway's or a wrong path.
-fn is_not_found(answer: &ErrorAnswer) -> bool {
+pub(super) fn is_not_found(answer: &ErrorAnswer) -> bool {
     let codes = ["Request_ResourceNotFound", "Directory_ObjectNotFound", "ResourceNotFound"];
     answer.status == 404 && codes.iter().any(|code| answer.has_code(code))
 }

@@ -58,7 +58,7 @@ impl Client {
 
     /// Both questions for many users, in the order given. One user's failure is that user's alone.
     pub async fn probe_mailboxes(&self, users: &[UserId]) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
-        if self.uses_batch() {
+        if self.is_worth_batches(users.len()) {
             self.probe_in_batches(users).await
         } else {
             self.probe_one_by_one(users).await

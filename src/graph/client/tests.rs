@@ -518,7 +518,10 @@ mod probes {
             responses.reverse();
             ok(&json!({ "responses": responses }))
         })
-        .client_with(|config| config.has_batch = true)
+        .client_with(|config| {
+            config.has_batch = true;
+            config.batch_from = 1;
+        })
     }
 
     fn good(url: &str) -> Value {
@@ -537,6 +540,42 @@ mod probes {
         }
         // Three groups, two questions each.
         assert_eq!(graph.requests().len(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn single_users_and_memberships_share_requests_and_a_missing_user_is_an_answer() {
+        let (client, graph) = batches(|url, _| {
+            let id = url.trim_start_matches("/users/").split(['/', '?']).next().expect("an id").to_owned();
+            let missing = json!({ "error": { "code": "Request_ResourceNotFound", "message": "" } });
+            let refused = json!({ "error": { "code": "Authorization_RequestDenied", "message": "" } });
+            Some(match (id.ends_with('1'), id.ends_with('2')) {
+                (true, _) => json!({ "status": 404, "body": missing }),
+                (_, true) => json!({ "status": 403, "body": refused }),
+                _ if url.ends_with("/checkMemberGroups") => {
+                    json!({ "status": 200, "body": { "value": [crate::model::GroupId::from_u128(8)] } })
+                }
+                _ => json!({ "status": 200, "body": { "id": id, "userPrincipalName": "a@contoso.com" } }),
+            })
+        });
+        let read = client.users_by_id(&users(3)).await;
+        assert!(matches!(read[0].1, Ok(None)));
+        assert!(matches!(&read[1].1, Err(Error::Answer { answer, .. }) if answer.status == 403));
+        assert_eq!(read[2].1.as_ref().map(|user| user.as_ref().map(|user| user.id)), Ok(Some(users(3)[2])));
+        let groups: std::collections::BTreeSet<_> = (1..=21).map(crate::model::GroupId::from_u128).collect();
+        let held = client.memberships(&users(3), &groups).await;
+        assert!(matches!(held[0].1, Ok(None)) && held[1].1.is_err());
+        assert_eq!(held[2].1, Ok(Some([crate::model::GroupId::from_u128(8)].into())));
+        // One for the users, and two for 21 groups.
+        assert_eq!(graph.requests().len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_users_are_asked_about_singly() {
+        let (client, graph) = FakeGraph::new(|_, _| Ok(fault(404, "Request_ResourceNotFound", "")))
+            .client_with(|config| config.has_batch = true);
+        let read = client.users_by_id(&users(39)).await;
+        assert!(read.iter().all(|(_, user)| *user == Ok(None)));
+        assert_eq!(graph.requests().len(), 39);
     }
 
     #[tokio::test(start_paused = true)]
@@ -590,15 +629,18 @@ mod probes {
     #[tokio::test(start_paused = true)]
     async fn contradicting_parts_answer_nothing() {
         let (client, _) = FakeGraph::new(|_, call| {
-            let part = |value: &str| json!({ "id": "probe-0", "status": 200, "body": { "value": value } });
-            let foreign = json!({ "id": "probe-9", "status": 200, "body": { "value": "room" } });
+            let part = |value: &str| json!({ "id": "part-0", "status": 200, "body": { "value": value } });
+            let foreign = json!({ "id": "part-9", "status": 200, "body": { "value": "room" } });
             match call {
                 0 => ok(&json!({ "responses": [part("user"), part("room"), foreign] })),
                 1 => ok(&json!({ "responses": [part("shared"), part("shared")] })),
-                _ => ok(&json!({ "responses": [{ "id": "probe-0", "status": 403 }] })),
+                _ => ok(&json!({ "responses": [{ "id": "part-0", "status": 403 }] })),
             }
         })
-        .client_with(|config| config.has_batch = true);
+        .client_with(|config| {
+            config.has_batch = true;
+            config.batch_from = 1;
+        });
         let answers = client.probe_mailboxes(&[USER]).await;
         let expected = ProbeAnswer::Reachable { kind: MailboxKind::Shared, primary_id: None };
         assert_eq!(answers, [(USER, Ok(expected))]);
@@ -610,7 +652,10 @@ mod probes {
             true => Ok(fault(405, "MethodNotAllowed", "no")),
             false => Ok(no_mailbox()),
         })
-        .client_with(|config| config.has_batch = true);
+        .client_with(|config| {
+            config.has_batch = true;
+            config.batch_from = 1;
+        });
         let answers = client.probe_mailboxes(&users(45)).await;
         assert_eq!(answers.len(), 45);
         assert!(answers.iter().all(|(_, answer)| *answer == Ok(ProbeAnswer::NoMailbox)));

@@ -10,7 +10,7 @@ use crate::model::{
     ObservationKind, OutcomeKind, Pending, Plan, Reason, Sighting, Timestamp,
 };
 use crate::store::Error;
-use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats, Tally};
+use crate::store::records::{Approvals, Binned, Cursor, Hold, LastPass, Probing, RecycleBin, Seats, Tally};
 use crate::store::samples::{full, id, known, user};
 
 const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -73,13 +73,26 @@ fn ledger() {
 fn cursor() {
     let cursor = Cursor {
         last_complete: Some(AT),
+        last_full: Some(AT),
         live_users: 7,
         deleted_users: 1,
         delta_link: Some("https://graph.microsoft.com/v1.0/users/delta?$deltatoken=x".into()),
         policy_digest: Some("abc".into()),
         groups_read: BTreeSet::from([GroupId::from_u128(1)]),
+        groups_read_at: Some(AT),
+        recheck: BTreeSet::from([id(1)]),
+        is_delta_missing: true,
+        are_shards_refused: true,
+        probes: Probing { is_behind: true, next_at: Some(AT) },
     };
     check(&cursor, "cursor");
+}
+
+#[test]
+fn recycle_bin() {
+    let binned = Binned { digest: 3, addresses: BTreeSet::from([u64::MAX]) };
+    let taken = BTreeSet::from([(id(2), id(1))]);
+    check(&RecycleBin { users: BTreeMap::from([(id(1), binned)]), taken }, "recycle_bin");
 }
 
 #[test]
@@ -99,6 +112,7 @@ fn hold_approvals_and_tally() {
         by_state: BTreeMap::from([(MailboxState::Healthy, 1)]),
         left_alone: BTreeMap::from([(Reason::Protected, 3)]),
         unmatched: 4,
+        ..Tally::default()
     };
     check(&tally, "tally");
 }

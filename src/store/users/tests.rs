@@ -112,6 +112,23 @@ fn users_are_found_below_between_and_above_the_blocks() {
 }
 
 #[test]
+fn a_visit_shows_what_single_reads_show() {
+    let (_, store) = store();
+    let wanted: BTreeSet<UserId> = [1, 3, 4, 10, 11, 75, 250, 499, 500, 900, 901].map(id).into();
+    for filled in [false, true] {
+        if filled {
+            store.put_users((10..500).map(|number| known(number, 0))).expect("written");
+            store.put_users([known(3, 0), full(900)]).expect("written");
+        }
+        let mut seen = Vec::new();
+        store.visit_users(&wanted, |user, known| seen.push((user, known))).expect("readable");
+        let singly: Vec<_> =
+            wanted.iter().map(|user| (*user, store.user(*user).expect("readable"))).collect();
+        assert_eq!(seen, singly);
+    }
+}
+
+#[test]
 fn an_unchanged_block_is_not_written() {
     let (kv, store) = store();
     store.put_users((0..1000).map(|number| known(number, 0))).expect("written");

@@ -1,0 +1,122 @@
+//! The recycle bin of the directory: the one place that dates a deletion. It is listed in every pass, and compared
+//! with what the last pass saw of it, so that only what changed goes further. Also finds live accounts that took
+//! over an address of a deleted one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::graph::{Client, DeletedUser};
+use crate::model::{Conflicts, Problem, User, UserId};
+use crate::store;
+use crate::store::records::{Binned, RecycleBin};
+
+use super::problem;
+
+/// Lists the deleted users and gives to `changed` those that `before` does not know as they are. Returns the bin as
+/// it is now; what was noted of taken addresses stays for those who are still in it.
+pub(super) async fn read(
+    graph: &Client,
+    before: &RecycleBin,
+    problems: &mut Vec<Problem>,
+    mut changed: impl FnMut(DeletedUser) -> Result<(), store::Error> + Send,
+) -> Result<RecycleBin, store::Error> {
+    let mut bin = RecycleBin::default();
+    let mut pages = graph.deleted_users();
+    loop {
+        match pages.next().await {
+            Ok(Some(page)) => {
+                for user in page {
+                    if bin.add(&user, before) {
+                        changed(user)?;
+                    }
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                problems.push(problem("deleted users", &error));
+                break;
+            }
+        }
+    }
+    bin.taken = before.taken.iter().filter(|(_, deleted)| bin.users.contains_key(deleted)).copied().collect();
+    Ok(bin)
+}
+
+impl RecycleBin {
+    /// Notes a deleted user; true when `before` did not know it like that.
+    pub(super) fn add(&mut self, deleted: &DeletedUser, before: &RecycleBin) -> bool {
+        let known = before.users.get(&deleted.user.id);
+        let mut addresses = known.map(|known| known.addresses.clone()).unwrap_or_default();
+        addresses.extend(hashes(&deleted.user));
+        let digest = digest_of(deleted);
+        self.users.insert(deleted.user.id, Binned { digest, addresses });
+        known.is_none_or(|known| known.digest != digest)
+    }
+
+    /// Adds the addresses that the user had before the deletion.
+    pub(super) fn remember(&mut self, before: &User) {
+        if let Some(binned) = self.users.get_mut(&before.id) {
+            binned.addresses.extend(hashes(before));
+        }
+    }
+
+    /// The user is alive, whatever the listing said.
+    pub(super) fn remove(&mut self, user: UserId) {
+        self.users.remove(&user);
+        self.taken.retain(|(_, deleted)| *deleted != user);
+    }
+}
+
+/// Who of the deleted users had an address.
+#[derive(Debug, Default)]
+pub(super) struct Addresses(BTreeMap<u64, BTreeSet<UserId>>);
+
+impl Addresses {
+    pub(super) fn of(bin: &RecycleBin) -> Self {
+        let mut owners: BTreeMap<u64, BTreeSet<UserId>> = BTreeMap::new();
+        for (user, binned) in &bin.users {
+            for address in &binned.addresses {
+                owners.entry(*address).or_default().insert(*user);
+            }
+        }
+        Self(owners)
+    }
+
+    /// Notes anew what this live user holds of the deleted ones. A user that changed is asked about in every
+    /// observation; one that did not cannot have taken an address since.
+    pub(super) fn claim(&self, live: &User, taken: &mut BTreeSet<(UserId, UserId)>) {
+        taken.retain(|(holder, _)| *holder != live.id);
+        if self.0.is_empty() {
+            return;
+        }
+        let owners = hashes(live).into_iter().filter_map(|address| self.0.get(&address)).flatten();
+        taken.extend(owners.filter(|owner| **owner != live.id).map(|owner| (live.id, *owner)));
+    }
+}
+
+/// The taken addresses, to be looked up from both sides.
+pub(super) fn conflicts(bin: &RecycleBin) -> Conflicts {
+    let mut conflicts = Conflicts::default();
+    for (live, deleted) in &bin.taken {
+        conflicts.same_address.insert(*live, *deleted);
+        conflicts.same_address.insert(*deleted, *live);
+    }
+    conflicts
+}
+
+fn hashes(user: &User) -> BTreeSet<u64> {
+    user.addresses().iter().map(|address| hash(address.as_bytes())).collect()
+}
+
+fn digest_of(deleted: &DeletedUser) -> u64 {
+    // The derived text names every field: whatever the listing says differently changes it.
+    hash(format!("{deleted:?}").as_bytes())
+}
+
+/// The same in every run and version: the bin outlives the process.
+fn hash(bytes: &[u8]) -> u64 {
+    let mut start = [0; 8];
+    start.copy_from_slice(&Sha256::digest(bytes)[..8]);
+    u64::from_be_bytes(start)
+}

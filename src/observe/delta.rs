@@ -1,0 +1,424 @@
+//! A pass that costs what changed: the delta since the last observation, the recycle bin, the seats, and single
+//! reads of everybody about whom something is to be decided.
+//!
+//! Entries of a delta are partial, come in any order and again, and say nothing of licence assignment states. They
+//! are applied to what is known where that is enough; where a licence is touched, or anything is unclear, the user
+//! is read singly.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::graph::{DeletedUser, UserPatch};
+use crate::model::{Catalog, GroupId, KnownUser, ObservationKind, Presence, Sighting, Span, User, UserId};
+use crate::store::records::{Cursor, RecycleBin, Seats, Tally};
+use crate::store::{self};
+
+use super::bin::{self, Addresses};
+use super::changes::{self, Change, Changes, Halt};
+use super::fold::{self, Context, Memberships};
+use super::groups::{self, Single};
+use super::plausible;
+use super::reread::{self, Found};
+use super::{Observed, Reach, Seen, Watch, problem};
+
+/// A drift that is gone is looked at for so long after: a replica that lags must not hide it until the next full
+/// listing.
+const LOOK_BACK: Span = Span::from_hours(1);
+
+/// What came of it.
+pub(super) enum Outcome {
+    Observed(Box<Observed>),
+    /// A delta is not enough, and why.
+    ListEverybody(&'static str),
+}
+
+/// What was read, before it is believed.
+struct Read {
+    changes: Changes,
+    bin: RecycleBin,
+    /// Deleted users that the last observation did not know as they are now.
+    binned: BTreeMap<UserId, DeletedUser>,
+    found: BTreeMap<UserId, Found>,
+    /// Users whose entries in the delta could be applied to what is known.
+    patched: BTreeMap<UserId, User>,
+    /// Users that are looked at and known to be live, with the groups known before.
+    groups_before: BTreeMap<UserId, BTreeSet<GroupId>>,
+}
+
+pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> {
+    let mut seen = Seen::default();
+    let Some(before) = watch.store.get::<RecycleBin>()? else {
+        return Ok(Outcome::ListEverybody("the recycle bin of the last observation is not known"));
+    };
+    let mut binned = BTreeMap::new();
+    let bin = bin::read(watch.graph, &before, &mut seen.problems, |deleted| {
+        binned.insert(deleted.user.id, deleted);
+        Ok(())
+    })
+    .await?;
+    let changes = match read_changes(watch, &mut seen).await {
+        Ok(changes) => changes,
+        Err(reason) => return Ok(Outcome::ListEverybody(reason)),
+    };
+    let Some(changes) = changes.filter(|_| seen.is_believable()) else {
+        return rejected(watch, &seen);
+    };
+    let mut read = Read {
+        changes,
+        bin,
+        binned,
+        found: BTreeMap::new(),
+        patched: BTreeMap::new(),
+        groups_before: BTreeMap::new(),
+    };
+    let wanted = read.wanted(watch, &before)?;
+    if is_listing_cheaper(wanted.len(), watch.cursor.live_users) {
+        return Ok(Outcome::ListEverybody("so many users must be read again that a listing is cheaper"));
+    }
+    let wanted: Vec<UserId> = wanted.into_iter().collect();
+    read.found = reread::read(watch, &wanted, &read.binned, &mut seen.problems).await;
+    let memberships = memberships(watch, &read, &mut seen).await;
+    // Seats last: whatever licence a user was seen with is in the products' count by then.
+    seen.catalog = watch.products(&mut seen.problems).await?;
+    if seen.is_believable() && has_changed(watch, &seen.catalog)? {
+        return Ok(Outcome::ListEverybody("the products are worth other mailboxes than before"));
+    }
+    seen.problems.extend(plausible::clock_skew(watch.graph.clock_skew()));
+    let nowhere = read.found.values().filter(|found| matches!(found, Found::Nowhere)).count() as u64;
+    seen.problems.extend(plausible::vanished(nowhere, watch.cursor.live_users + watch.cursor.deleted_users));
+    if !seen.is_believable() {
+        return rejected(watch, &seen);
+    }
+    believe(watch, read, memberships, seen).map(|observed| Outcome::Observed(Box::new(observed)))
+}
+
+fn rejected(watch: &Watch<'_>, seen: &Seen) -> Result<Outcome, store::Error> {
+    watch.reject(ObservationKind::Delta, seen).map(|observed| Outcome::Observed(Box::new(observed)))
+}
+
+/// The complete round; `Ok(None)` when it could not be read, which is then a problem; `Err` why everybody must be
+/// listed.
+async fn read_changes(watch: &Watch<'_>, seen: &mut Seen) -> Result<Option<Changes>, &'static str> {
+    let link = watch.cursor.delta_link.as_deref().ok_or("there is no delta to go on from")?;
+    match changes::read(watch.graph, link).await {
+        Ok(changes) => Ok(Some(changes)),
+        Err(Halt::Lost) => Err("the delta was reset"),
+        Err(Halt::TooMany) => Err("the delta is longer than a listing"),
+        Err(Halt::Failed(error)) => {
+            seen.problems.push(problem("changed users", &error));
+            Ok(None)
+        }
+    }
+}
+
+/// What a licence is worth depends on the product, also for users who did not change.
+fn has_changed(watch: &Watch<'_>, catalog: &Catalog) -> Result<bool, store::Error> {
+    let Some(before) = watch.store.get::<Seats>()? else { return Ok(true) };
+    let worth = |catalog: &Catalog| -> BTreeMap<_, (bool, Vec<_>)> {
+        catalog.iter().map(|sku| (sku.id, (sku.is_assignable(), sku.mailbox_plans().collect()))).collect()
+    };
+    Ok(worth(&before.catalog) != worth(catalog))
+}
+
+/// Twenty single reads cost a request, and so do 999 users of a listing, which is more to read.
+fn is_listing_cheaper(single_reads: usize, live_users: u64) -> bool {
+    single_reads as u64 / 20 > 50 + live_users / 200
+}
+
+impl Read {
+    /// Who must be read singly. Applies the entries for which that is not needed.
+    fn wanted(&mut self, watch: &Watch<'_>, before: &RecycleBin) -> Result<BTreeSet<UserId>, store::Error> {
+        let mut candidates: BTreeSet<UserId> = self.changes.users.keys().copied().collect();
+        let left = before.users.keys().filter(|user| !self.bin.users.contains_key(user));
+        let arrived = self.binned.keys().filter(|user| !before.users.contains_key(user));
+        // Said by the bin alone, and replicas lag.
+        let mut wanted: BTreeSet<UserId> = left.chain(arrived).copied().collect();
+        wanted.extend(&watch.cursor.recheck);
+        let in_ledger = in_ledger(watch)?;
+        candidates.extend(&in_ledger);
+        candidates.extend(&wanted);
+        watch.store.visit_users(&candidates, |user, known| {
+            if let Some(known) = &known {
+                self.groups_before.insert(user, known.groups.clone());
+            }
+            let is_alive = matches!(
+                known.as_ref().map(|known| &known.presence),
+                Some(Presence::Live | Presence::Missing { .. })
+            );
+            if wanted.contains(&user) || (is_alive && in_ledger.contains(&user)) {
+                wanted.insert(user);
+            } else if let Some(change) = self.changes.users.get(&user) {
+                match applied(change, known, self.bin.users.contains_key(&user)) {
+                    Applied::Same => {}
+                    Applied::Changed(user) => {
+                        self.patched.insert(user.id, *user);
+                    }
+                    Applied::Unclear => {
+                        wanted.insert(user);
+                    }
+                }
+            }
+        })?;
+        Ok(wanted)
+    }
+
+    /// Everything newer than what is known, by user; `None` for a user that is nowhere.
+    fn sightings(&mut self) -> BTreeMap<UserId, Option<Sighting>> {
+        let mut sightings: BTreeMap<UserId, Option<Sighting>> = BTreeMap::new();
+        for (user, deleted) in std::mem::take(&mut self.binned) {
+            sightings.insert(user, Some(Sighting::Deleted { user: deleted.user, since: deleted.deleted }));
+        }
+        for (user, patched) in std::mem::take(&mut self.patched) {
+            sightings.insert(user, Some(Sighting::Live(patched)));
+        }
+        for (user, found) in std::mem::take(&mut self.found) {
+            let sighting = match found {
+                Found::Live(live) => {
+                    self.bin.remove(user);
+                    Some(Sighting::Live(*live))
+                }
+                Found::Deleted(deleted) => {
+                    self.bin.add(&deleted, &RecycleBin::default());
+                    Some(Sighting::Deleted { user: deleted.user, since: deleted.deleted })
+                }
+                Found::Nowhere if changes::is_purge(self.changes.users.get(&user)) => {
+                    Some(Sighting::Purged(user))
+                }
+                Found::Nowhere => None,
+            };
+            sightings.insert(user, sighting);
+        }
+        sightings
+    }
+
+    /// Users of whom the next pass will know better.
+    fn doubtful(&self) -> BTreeSet<UserId> {
+        let mut doubtful = reread::contradicted(&self.changes.users, &self.found);
+        // Alive, and in the recycle bin for the first time.
+        let is_in_both = |(user, found): &(&UserId, &Found)| {
+            matches!(found, Found::Live(_)) && self.binned.contains_key(user)
+        };
+        doubtful.extend(self.found.iter().filter(is_in_both).map(|(user, _)| *user));
+        doubtful
+    }
+
+    /// Users seen alive in this observation, with the groups known before.
+    fn live(&self) -> BTreeMap<UserId, BTreeSet<GroupId>> {
+        let found = self.found.iter().filter(|(_, found)| matches!(found, Found::Live(_)));
+        let users = found.map(|(user, _)| *user).chain(self.patched.keys().copied());
+        users.map(|user| (user, self.groups_before.get(&user).cloned().unwrap_or_default())).collect()
+    }
+}
+
+/// Users with an open drift, an effect to be observed, or a drift that has just gone.
+fn in_ledger(watch: &Watch<'_>) -> Result<BTreeSet<UserId>, store::Error> {
+    let mut users = BTreeSet::new();
+    for entry in watch.store.ledger_entries() {
+        let (user, entry) = entry?;
+        let is_fresh = entry.resolved.is_some_and(|resolved| resolved + LOOK_BACK > watch.started);
+        if entry.is_open() || is_fresh {
+            users.insert(user);
+        }
+    }
+    Ok(users)
+}
+
+/// One entry of the delta, applied to what is known.
+enum Applied {
+    Same,
+    Changed(Box<User>),
+    /// Read singly.
+    Unclear,
+}
+
+fn applied(change: &Change, known: Option<KnownUser>, is_in_bin: bool) -> Applied {
+    let Change::Changed(patch) = change else {
+        let is_known_deleted =
+            known.is_some_and(|known| matches!(known.presence, Presence::Deleted { .. })) && is_in_bin;
+        let is_soft = *change == Change::Removed { is_purged: false };
+        return if is_known_deleted && is_soft { Applied::Same } else { Applied::Unclear };
+    };
+    let patch = UserPatch::clone(patch);
+    let Some(known) = known else {
+        // New users come whole, but for how they got their licences.
+        return match patch.into_user() {
+            Some(user) if user.licenses().is_empty() && !is_in_bin => Applied::Changed(Box::new(user)),
+            Some(_) | None => Applied::Unclear,
+        };
+    };
+    if known.presence != Presence::Live || is_in_bin {
+        return Applied::Unclear;
+    }
+    let mut user = known.user.clone();
+    patch.apply_to(&mut user);
+    if user == known.user {
+        return Applied::Same;
+    }
+    let is_licence_touched = user.licenses != known.user.licenses
+        || user.plans != known.user.plans
+        || user.assignments != known.user.assignments;
+    if is_licence_touched { Applied::Unclear } else { Applied::Changed(Box::new(user)) }
+}
+
+/// Fresh memberships of everybody who is seen alive, and whether they are those of all users.
+async fn memberships(watch: &Watch<'_>, read: &Read, seen: &mut Seen) -> (Memberships, bool) {
+    if !watch.are_groups_due() {
+        let live = read.live();
+        if live.is_empty() || watch.policy.groups().is_empty() {
+            return (Memberships::default(), false);
+        }
+        match groups::single(watch, &live, &mut seen.problems).await {
+            Single::Known(memberships) => return (memberships, false),
+            Single::ListAll => {}
+        }
+    }
+    (groups::list(watch, &mut seen.problems).await, true)
+}
+
+fn believe(
+    watch: &Watch<'_>,
+    mut read: Read,
+    (memberships, is_for_all): (Memberships, bool),
+    mut seen: Seen,
+) -> Result<Observed, store::Error> {
+    let mut recheck = read.doubtful();
+    // Read again once and then left to the next delta or listing.
+    recheck.retain(|user| !watch.cursor.recheck.contains(user));
+    let mut sightings = read.sightings();
+    let tally = watch.store.get::<Tally>()?;
+    if is_for_all || !sightings.is_empty() {
+        watch.store.remove::<Tally>()?;
+    }
+    let context = Context {
+        kind: ObservationKind::Delta,
+        observed: watch.started,
+        previous: watch.previous(),
+        catalog: &seen.catalog,
+        memberships: &memberships,
+    };
+    let reach = if is_for_all {
+        walk(watch, &memberships)?;
+        Reach::Everyone
+    } else {
+        Reach::These(BTreeMap::new())
+    };
+    let mut changed = Changed { reach, recheck, live: 0, deleted: 0 };
+    let ids: BTreeSet<UserId> = sightings.keys().copied().collect();
+    let addresses = addresses(watch, &mut read, &sightings)?;
+    watch.store.update_users(&ids, |user, before| {
+        let sighting = sightings.remove(&user).flatten();
+        if let Some(Sighting::Live(live)) = &sighting {
+            addresses.claim(live, &mut read.bin.taken);
+        }
+        let after = fold_one(before.clone(), sighting, &context);
+        changed.note(user, &before, after.as_ref());
+        after
+    })?;
+    seen.live_users = watch.cursor.live_users.saturating_add_signed(changed.live);
+    seen.deleted_users = watch.cursor.deleted_users.saturating_add_signed(changed.deleted);
+    keep(watch, &read, &seen, changed.recheck, is_for_all)?;
+    Ok(Observed {
+        observation: watch.observation(ObservationKind::Delta, &seen),
+        conflicts: bin::conflicts(&read.bin),
+        catalog: seen.catalog,
+        reach: changed.reach,
+        tally,
+    })
+}
+
+/// What folding changed.
+struct Changed {
+    reach: Reach,
+    recheck: BTreeSet<UserId>,
+    /// More live users than before, or fewer.
+    live: i64,
+    deleted: i64,
+}
+
+impl Changed {
+    fn note(&mut self, user: UserId, before: &Option<KnownUser>, after: Option<&KnownUser>) {
+        if before.as_ref() == after {
+            return;
+        }
+        for (known, weight) in [(before.as_ref(), -1), (after, 1)] {
+            match known.map(|known| &known.presence) {
+                Some(Presence::Live) => self.live += weight,
+                Some(Presence::Deleted { .. }) => self.deleted += weight,
+                Some(Presence::Missing { .. } | Presence::Gone { .. }) | None => {}
+            }
+        }
+        if after.is_some_and(|after| matches!(after.presence, Presence::Missing { .. })) {
+            self.recheck.insert(user);
+        }
+        self.reach.note(user, before);
+    }
+}
+
+/// A user who is in neither place by single reads is absent as after a full listing: both places were asked.
+fn fold_one(
+    before: Option<KnownUser>,
+    sighting: Option<Sighting>,
+    context: &Context<'_>,
+) -> Option<KnownUser> {
+    let kind = if sighting.is_none() { ObservationKind::Full } else { context.kind };
+    fold::fold(before, sighting, &Context { kind, ..*context })
+}
+
+/// Gives every live user the memberships that were listed anew.
+fn walk(watch: &Watch<'_>, memberships: &Memberships) -> Result<(), store::Error> {
+    let nobody = watch.store.stage()?.finish()?;
+    watch.store.fold(&nobody, |known, _| {
+        let mut known = known?;
+        if known.presence == Presence::Live {
+            memberships.give(&mut known);
+        }
+        Some(known)
+    })?;
+    watch.store.clear_stage()
+}
+
+/// The addresses of the deleted users, those included that the new ones had before.
+fn addresses(
+    watch: &Watch<'_>,
+    read: &mut Read,
+    sightings: &BTreeMap<UserId, Option<Sighting>>,
+) -> Result<Addresses, store::Error> {
+    let deleted: BTreeSet<UserId> = sightings
+        .iter()
+        .filter(|(_, sighting)| matches!(sighting, Some(Sighting::Deleted { .. })))
+        .map(|(user, _)| *user)
+        .collect();
+    watch.store.visit_users(&deleted, |_, known| {
+        if let Some(known) = known {
+            read.bin.remember(&known.user);
+        }
+    })?;
+    let is_anybody_live = sightings.values().any(|sighting| matches!(sighting, Some(Sighting::Live(_))));
+    Ok(if is_anybody_live { Addresses::of(&read.bin) } else { Addresses::default() })
+}
+
+fn keep(
+    watch: &Watch<'_>,
+    read: &Read,
+    seen: &Seen,
+    recheck: BTreeSet<UserId>,
+    is_for_all: bool,
+) -> Result<(), store::Error> {
+    if watch.store.get::<RecycleBin>()?.as_ref() != Some(&read.bin) {
+        watch.store.put(&read.bin)?;
+    }
+    watch.store.put(&Seats { catalog: seen.catalog.clone(), read_at: watch.started })?;
+    let mut cursor = Cursor {
+        last_complete: Some(watch.started),
+        live_users: seen.live_users,
+        deleted_users: seen.deleted_users,
+        delta_link: Some(read.changes.link.clone()),
+        recheck,
+        policy_digest: Some(watch.policy.digest.clone()),
+        ..watch.cursor.clone()
+    };
+    if is_for_all {
+        cursor.groups_read = watch.policy.groups();
+        cursor.groups_read_at = Some(watch.started);
+    }
+    watch.store.put(&cursor)
+}

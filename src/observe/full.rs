@@ -1,0 +1,291 @@
+//! A full listing: everybody, whatever the deltas said. Each failure becomes a problem, and the rest is read all
+//! the same, so that one report names everything that is wrong.
+//!
+//! A listing takes a while, and its pages may come from replicas that lag, so it is followed by the delta since the
+//! last observation (or since just before the listing, where there was none): everybody in it is read singly.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::graph::{DeletedUser, Error};
+use crate::model::{KnownUser, ObservationKind, Presence, Problem, ProblemKind, Sighting, UserId};
+use crate::store::records::{Cursor, RecycleBin, Seats, Tally};
+use crate::store::{self, Stage, Staged};
+
+use super::bin::{self, Addresses};
+use super::changes::{self, Changes};
+use super::fold::{self, Context, Memberships};
+use super::plausible::{self, Look};
+use super::reread::{self, Found};
+use super::{Observed, Reach, Seen, Watch, groups, problem, shards};
+
+/// Changed users that are read singly after a listing; of more, the next pass reads the delta.
+const REPLAYED_MAX: usize = 5_000;
+
+/// Vanished users that are looked for singly before they count as missing: names outside the usual parts, users
+/// renamed or replicas passed over while the listing ran.
+const LOOKED_FOR_MAX: usize = 1_000;
+
+/// Users to be read again that are remembered; of more, the next full listing tells.
+const RECHECK_MAX: usize = 1_000;
+
+/// Where the deltas go on after this listing.
+enum Onwards {
+    Link(String),
+    /// Not offered here: list everybody again next time.
+    NotOffered,
+    /// Not to be had this time.
+    Unknown,
+}
+
+/// What was read, before it is believed.
+struct Read {
+    staged: Staged,
+    /// Sightings that are newer than the staged ones, of known users.
+    late: BTreeMap<UserId, Sighting>,
+    bin: RecycleBin,
+    /// Users of whom the next pass will know better.
+    recheck: BTreeSet<UserId>,
+    memberships: Memberships,
+    onwards: Onwards,
+    are_shards_refused: bool,
+}
+
+pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error> {
+    let mut seen = Seen::default();
+    let onwards = onwards(watch).await;
+    check_tenant(watch, &mut seen.problems).await;
+    let memberships = groups::list(watch, &mut seen.problems).await;
+    let mut stage = watch.store.stage()?;
+    // Deleted first: a user restored in between is then in both lists, and the later sighting counts.
+    let bin = deleted(watch, &mut stage, &mut seen.problems).await?;
+    let listed = shards::live(watch, &mut stage, &mut seen.problems).await?;
+    let are_shards_refused = watch.cursor.are_shards_refused || listed.are_shards_refused;
+    let mut read = Read {
+        staged: Staged::default(),
+        late: BTreeMap::new(),
+        bin,
+        recheck: BTreeSet::new(),
+        memberships,
+        onwards,
+        are_shards_refused,
+    };
+    if seen.is_believable() {
+        replay(watch, &mut read, &mut stage, &mut seen.problems).await?;
+    }
+    read.staged = stage.finish()?;
+    seen.problems.extend(plausible::clock_skew(watch.graph.clock_skew()));
+    if seen.is_believable() {
+        seen.problems.extend(missed(watch, &mut read, listed.is_split).await?);
+    }
+    // Seats last: whatever licence a user was seen with is in the products' count by then.
+    seen.catalog = watch.products(&mut seen.problems).await?;
+    if !seen.is_believable() {
+        note_refused_shards(watch, read.are_shards_refused)?;
+        return watch.reject(ObservationKind::Full, &seen);
+    }
+    believe(watch, read, seen)
+}
+
+/// The tenant that the credentials lead to must be the configured one. That the question itself is not answered is no
+/// problem: it needs a permission that nothing else needs.
+async fn check_tenant(watch: &Watch<'_>, problems: &mut Vec<Problem>) {
+    let configured = watch.store.tenant();
+    match watch.graph.organization().await {
+        Ok(organization) if organization.id == configured => {}
+        Ok(organization) => problems.push(Problem {
+            kind: ProblemKind::WrongTenant,
+            detail: format!("signed in to tenant {}, the settings say {configured}", organization.id),
+        }),
+        Err(error @ Error::SignIn(_)) => problems.push(problem("sign-in", &error)),
+        Err(error) => tracing::debug!(%error, "the tenant's own record cannot be read"),
+    }
+}
+
+async fn onwards(watch: &Watch<'_>) -> Onwards {
+    match changes::latest(watch.graph).await {
+        Ok(Some(link)) => Onwards::Link(link),
+        Ok(None) => {
+            if !watch.cursor.is_delta_missing {
+                tracing::info!("this tenant offers no delta of its users: every pass lists everybody");
+            }
+            Onwards::NotOffered
+        }
+        Err(error) => {
+            tracing::debug!(%error, "where the delta stands could not be read");
+            Onwards::Unknown
+        }
+    }
+}
+
+async fn deleted(
+    watch: &Watch<'_>,
+    stage: &mut Stage,
+    problems: &mut Vec<Problem>,
+) -> Result<RecycleBin, store::Error> {
+    let push =
+        |deleted: DeletedUser| stage.push(Sighting::Deleted { user: deleted.user, since: deleted.deleted });
+    bin::read(watch.graph, &RecycleBin::default(), problems, push).await
+}
+
+/// Reads again everybody who changed since the last observation, or since the listing began.
+async fn replay(
+    watch: &Watch<'_>,
+    read: &mut Read,
+    stage: &mut Stage,
+    problems: &mut Vec<Problem>,
+) -> Result<(), store::Error> {
+    let Onwards::Link(latest) = &read.onwards else { return Ok(()) };
+    let Some(Changes { users, link }) = since_last(watch, latest).await else { return Ok(()) };
+    if users.len() > REPLAYED_MAX {
+        return Ok(());
+    }
+    let ids: Vec<UserId> = users.keys().copied().collect();
+    let found = reread::read(watch, &ids, &BTreeMap::new(), problems).await;
+    read.recheck = reread::contradicted(&users, &found);
+    for (user, found) in found {
+        match found {
+            Found::Live(live) => {
+                read.bin.remove(user);
+                stage.push(Sighting::Live(*live))?;
+            }
+            Found::Deleted(deleted) => {
+                read.bin.add(&deleted, &RecycleBin::default());
+                stage.push(Sighting::Deleted { user: deleted.user, since: deleted.deleted })?;
+            }
+            Found::Nowhere if changes::is_purge(users.get(&user)) => stage.push(Sighting::Purged(user))?,
+            // Whatever the listing said of it stands until the next pass.
+            Found::Nowhere => {}
+        }
+    }
+    read.onwards = Onwards::Link(link);
+    Ok(())
+}
+
+/// `None`: the next pass reads on from where the listing began.
+async fn since_last(watch: &Watch<'_>, latest: &str) -> Option<Changes> {
+    if let Some(last) = &watch.cursor.delta_link
+        && let Ok(changes) = changes::read(watch.graph, last).await
+    {
+        return Some(changes);
+    }
+    changes::read(watch.graph, latest).await.ok()
+}
+
+/// Looks for known users who are in neither list, and judges how many stay missing.
+async fn missed(watch: &Watch<'_>, read: &mut Read, is_split: bool) -> Result<Option<Problem>, store::Error> {
+    let mut look = Look::default();
+    watch.store.join(&read.staged, |known, sighting| {
+        look.see(known, sighting.is_some());
+        if let (Some(known), Some(Sighting::Deleted { .. })) = (known, sighting) {
+            read.bin.remember(&known.user);
+        }
+    })?;
+    let mut problems = Vec::new();
+    let wanted: Vec<UserId> = look.vanished().iter().copied().take(LOOKED_FOR_MAX).collect();
+    if !wanted.is_empty() && look.problem().is_none_or(|_| is_split) {
+        for (user, found) in reread::read(watch, &wanted, &BTreeMap::new(), &mut problems).await {
+            match found {
+                Found::Live(live) => {
+                    read.late.insert(user, Sighting::Live(*live));
+                }
+                Found::Deleted(deleted) => {
+                    read.bin.add(&deleted, &RecycleBin::default());
+                    let sighting = Sighting::Deleted { user: deleted.user, since: deleted.deleted };
+                    read.late.insert(user, sighting);
+                }
+                Found::Nowhere => continue,
+            }
+            look.found(user);
+        }
+    }
+    let problem = look.problem();
+    // So many who are there and were not listed: the parts do not bring everybody.
+    read.are_shards_refused |= is_split && problem.is_some();
+    Ok(problem.or_else(|| problems.pop()))
+}
+
+fn note_refused_shards(watch: &Watch<'_>, are_refused: bool) -> Result<(), store::Error> {
+    if are_refused == watch.cursor.are_shards_refused {
+        return Ok(());
+    }
+    let cursor = watch.store.get_or_default::<Cursor>()?;
+    watch.store.put(&Cursor { are_shards_refused: are_refused, ..cursor })
+}
+
+fn believe(watch: &Watch<'_>, mut read: Read, mut seen: Seen) -> Result<Observed, store::Error> {
+    take_stock(watch, &mut read)?;
+    let tally = watch.store.get::<Tally>()?;
+    watch.store.remove::<Tally>()?;
+    let context = Context {
+        kind: ObservationKind::Full,
+        observed: watch.started,
+        previous: watch.previous(),
+        catalog: &seen.catalog,
+        memberships: &read.memberships,
+    };
+    let mut recheck = std::mem::take(&mut read.recheck);
+    let (mut live_users, mut deleted_users) = (0, 0);
+    let mut late = std::mem::take(&mut read.late);
+    watch.store.fold(&read.staged, |known, sighting| {
+        let newest = known.as_ref().and_then(|known| late.remove(&known.id()));
+        let known = fold::fold(known, newest.or(sighting), &context)?;
+        match known.presence {
+            Presence::Live => live_users += 1,
+            Presence::Deleted { .. } => deleted_users += 1,
+            Presence::Missing { .. } if recheck.len() < RECHECK_MAX => {
+                recheck.insert(known.id());
+            }
+            Presence::Missing { .. } | Presence::Gone { .. } => {}
+        }
+        Some(known)
+    })?;
+    (seen.live_users, seen.deleted_users) = (live_users, deleted_users);
+    keep(watch, &read, &seen, recheck)?;
+    watch.store.clear_stage()?;
+    Ok(Observed {
+        observation: watch.observation(ObservationKind::Full, &seen),
+        conflicts: bin::conflicts(&read.bin),
+        catalog: seen.catalog,
+        reach: Reach::Everyone,
+        tally,
+    })
+}
+
+/// Which live users hold an address of a deleted one.
+fn take_stock(watch: &Watch<'_>, read: &mut Read) -> Result<(), store::Error> {
+    let mut taken = BTreeSet::new();
+    if !read.bin.users.is_empty() {
+        let addresses = Addresses::of(&read.bin);
+        watch.store.join(&read.staged, |known, sighting| {
+            let late = known.and_then(|known: &KnownUser| read.late.get(&known.id()));
+            if let Some(Sighting::Live(user)) = late.or(sighting) {
+                addresses.claim(user, &mut taken);
+            }
+        })?;
+    }
+    read.bin.taken = taken;
+    Ok(())
+}
+
+fn keep(watch: &Watch<'_>, read: &Read, seen: &Seen, recheck: BTreeSet<UserId>) -> Result<(), store::Error> {
+    let delta_link = match &read.onwards {
+        Onwards::Link(link) => Some(link.clone()),
+        Onwards::NotOffered | Onwards::Unknown => None,
+    };
+    watch.store.put(&Seats { catalog: seen.catalog.clone(), read_at: watch.started })?;
+    watch.store.put(&read.bin)?;
+    watch.store.put(&Cursor {
+        last_complete: Some(watch.started),
+        last_full: Some(watch.started),
+        live_users: seen.live_users,
+        deleted_users: seen.deleted_users,
+        delta_link,
+        recheck,
+        policy_digest: Some(watch.policy.digest.clone()),
+        groups_read: watch.policy.groups(),
+        groups_read_at: Some(watch.started),
+        is_delta_missing: matches!(read.onwards, Onwards::NotOffered),
+        are_shards_refused: read.are_shards_refused,
+        probes: watch.cursor.probes.clone(),
+    })
+}

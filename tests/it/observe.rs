@@ -1,0 +1,8 @@
+//! Observing against the simulated tenant: what a pass costs, and that deltas and listings come to the same.
+
+mod cost;
+mod delta;
+mod lab;
+mod listing;
+mod quirks;
+mod same;
