@@ -46,8 +46,8 @@ use world::World;
 /// three hours make a few hundred, five a second at the usual speed, and are still little beside every deadline.
 const TICK: Span = Span::from_hours(3);
 
-/// The first day, in which nothing happens yet, has passes as close as the daemon's own: it asks about some mailboxes in
-/// each, and must know them all before they are in danger.
+/// The first day, in which nothing happens yet, has passes as close as the daemon's own: it asks about some mailboxes
+/// in each, and must know them all before they are in danger.
 const FIRST_DAY: (Span, Span) = (Span::from_days(1), Span::from_minutes(30));
 
 /// How the month is played.

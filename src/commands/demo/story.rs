@@ -265,8 +265,8 @@ impl Chronicle {
     }
 }
 
-/// Why somebody is left alone, in the words of the policy where it names the person; the details of other reasons speak of
-/// files of this run.
+/// Why somebody is left alone, in the words of the policy where it names the person; the details of other reasons speak
+/// of files of this run.
 pub fn why_alone(waiting: &Waiting) -> String {
     let reason = words::plain(waiting.reason.label());
     let is_named = matches!(waiting.reason, Reason::Offboarded | Reason::Protected);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mailkeeper::model::UserId;
 use mailkeeper::sim::administrator::DeletedFrom;
+use mailkeeper::sim::mailbox::MailboxKind;
 use mailkeeper::sim::scenario::{Role, products};
 use serde_json::Value;
 
@@ -182,4 +183,16 @@ fn refuses(site: &Site, command: &[&str], why: &str) {
 fn digest(plan: &Ran) -> String {
     let named = plan.stdout.split("Plan ").nth(1).and_then(|rest| rest.split(',').next());
     named.unwrap_or_else(|| panic!("no digest: {plan}")).to_owned()
+}
+
+#[test]
+fn a_mailbox_that_was_converted_to_a_shared_one_may_lose_its_licence() {
+    let site = Site::observed();
+    let user = site.staff().next().expect("the company has staff");
+    site.tenant().set_mailbox_kind(now(), user, MailboxKind::Shared);
+    site.tenant().remove_licence(now(), user, products::SPE_E3).expect("it is a direct licence");
+    for _ in 0..3 {
+        let ran = site.run(&["apply"]);
+        assert_eq!((ran.code, site.writes().len()), (Some(0), 0), "{ran}");
+    }
 }
