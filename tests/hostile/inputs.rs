@@ -1,6 +1,5 @@
-//! One function for each place where bytes of others come in. Each takes any bytes and ends: it answers, or it says
-//! what is wrong. Called with mutated inputs by `cargo test`, with inputs chosen by coverage by the targets in
-//! `fuzz/`.
+//! One function for each place where bytes of others come in. Each takes any bytes and ends: it answers, or it says what is
+//! wrong. Called with mutated inputs by `cargo test`, with inputs chosen by coverage by the targets in `fuzz/`.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -28,12 +27,12 @@ const GROUP: GroupId = GroupId::from_u128(0x5d9b_1f3a_70c6_4a3e_8c7e_1f9f_0c9b_2
 const SKU: SkuId = SkuId::from_u128(0xc7df_2760_2c81_4ef7_b578_5b53_92b5_71df);
 
 /// Most requests that one call may make of a server that always answers the same, whatever it is: seven attempts, each
-/// with one repetition after a 401, for a page and its successor; and as many for both rounds of a batch, and one by
-/// one after it.
+/// with one repetition after a 401, for a page and its successor; and as many for both rounds of a batch, and one by one
+/// after it.
 const MAX_REQUESTS: u32 = 150;
 
-/// Longest that one call may wait in all, by the clock of the test: several reads, each at most five minutes between
-/// its attempts and as long at the gate.
+/// Longest that one call may wait in all, by the clock of the test: several reads, each at most five minutes between its
+/// attempts and as long at the gate.
 const MAX_WAIT: Duration = Duration::from_secs(3 * 3600);
 
 /// How many calls of the client [`graph_answer`] knows.
@@ -53,8 +52,8 @@ const HEADERS: [&str; 8] = [
     "content-type",
 ];
 
-/// Any answer to any call: byte 0 chooses the call, 1 the status, 2 a header; the header's value is the first line of
-/// the rest, the body what follows it.
+/// Any answer to any call: byte 0 chooses the call, 1 the status, 2 a header; the header's value is the first line of the
+/// rest, the body what follows it.
 pub fn graph_answer(input: &[u8]) {
     let [call, status, header, rest @ ..] = input else { return };
     let response = response(*status, *header, rest);
@@ -181,8 +180,8 @@ pub fn token_answer(input: &[u8]) {
     assert!(clock.slept() <= MAX_WAIT, "waited for {:?}", clock.slept());
 }
 
-/// Any `Retry-After` (before a line break) against any `Date` (after it): nobody waits longer than the limits say, and
-/// a readable delay is not cut short.
+/// Any `Retry-After` (before a line break) against any `Date` (after it): nobody waits longer than the limits say, and a
+/// readable delay is not cut short.
 pub fn retry_after(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (delay, date) = text.split_once('\n').unwrap_or((&text, ""));

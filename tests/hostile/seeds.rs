@@ -72,6 +72,7 @@ pub fn token_answers() -> Vec<Vec<u8>> {
         r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJhIjoxfQ.eyJyb2xlcyI6WyJVc2VyLlJlYWQuQWxsIl19.c2ln"}"#,
         r#"{"access_token":"a.b.c","expires_in":"3599","expires_on":"1795440000","not_before":"1795435200","token_type":"Bearer"}"#,
         r#"{"access_token":"t","expires_on":1795440000}"#,
+        r#"{"access_token":"t","expires_on":"-9223372036854775808"}"#,
         r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided.","error_codes":[7000215],"timestamp":"2026-11-23 12:00:00Z","trace_id":"t","correlation_id":"c"}"#,
         r#"{"error":"temporarily_unavailable","error_description":"AADSTS90033: later","error_codes":["90033"]}"#,
     ];
