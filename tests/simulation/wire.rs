@@ -183,7 +183,7 @@ impl Wire {
         let open_listings = state
             .listings
             .iter()
-            .filter(|(name, is_complete)| !**is_complete && !(has_users && *name == "changes"))
+            .filter(|(name, is_complete)| !(**is_complete || has_users && *name == "changes"))
             .map(|(name, _)| name.clone())
             .collect();
         let has_listings = (has_users || state.listings.contains_key("changes"))
