@@ -197,8 +197,8 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
 }
 
-/// A licence that went since the mailbox was last asked about may have gone on purpose: a mailbox that was converted to a
-/// shared one needs none.
+/// A licence that went since the mailbox was last asked about may have gone on purpose: a mailbox that was converted to
+/// a shared one needs none.
 fn is_suspicious(known: &KnownUser) -> bool {
     let asked = known.mailbox.last_probe.as_ref().map(|probe| probe.at);
     known.loss.as_ref().is_some_and(|loss| asked.is_some_and(|asked| asked < loss.noticed))

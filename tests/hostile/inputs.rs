@@ -1,5 +1,5 @@
-//! One function for each place where bytes of others come in. Each takes any bytes and ends: it answers, or it says what is
-//! wrong. Called with mutated inputs by `cargo test`, with inputs chosen by coverage by the targets in `fuzz/`.
+//! One function for each place where bytes of others come in. Each takes any bytes and ends: it answers, or it says
+//! what is wrong. Called with mutated inputs by `cargo test`, with inputs chosen by coverage by the targets in `fuzz/`.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -27,8 +27,8 @@ const GROUP: GroupId = GroupId::from_u128(0x5d9b_1f3a_70c6_4a3e_8c7e_1f9f_0c9b_2
 const SKU: SkuId = SkuId::from_u128(0xc7df_2760_2c81_4ef7_b578_5b53_92b5_71df);
 
 /// Most requests that one call may make of a server that always answers the same, whatever it is: seven attempts, each
-/// with one repetition after a 401, for a page and its successor; and as many for both rounds of a batch, and one by one
-/// after it.
+/// with one repetition after a 401, for a page and its successor; and as many for both rounds of a batch, and one by
+/// one after it.
 const MAX_REQUESTS: u32 = 150;
 
 /// Longest that one call may wait in all, by the clock of the test: several reads, each at most five minutes between its
