@@ -31,8 +31,8 @@ const SKU: SkuId = SkuId::from_u128(0xc7df_2760_2c81_4ef7_b578_5b53_92b5_71df);
 /// one after it.
 const MAX_REQUESTS: u32 = 150;
 
-/// Longest that one call may wait in all, by the clock of the test: several reads, each at most five minutes between its
-/// attempts and as long at the gate.
+/// Longest that one call may wait in all, by the clock of the test: several reads, each at most five minutes between
+/// its attempts and as long at the gate.
 const MAX_WAIT: Duration = Duration::from_secs(3 * 3600);
 
 /// How many calls of the client [`graph_answer`] knows.
@@ -52,8 +52,8 @@ const HEADERS: [&str; 8] = [
     "content-type",
 ];
 
-/// Any answer to any call: byte 0 chooses the call, 1 the status, 2 a header; the header's value is the first line of the
-/// rest, the body what follows it.
+/// Any answer to any call: byte 0 chooses the call, 1 the status, 2 a header; the header's value is the first line of
+/// the rest, the body what follows it.
 pub fn graph_answer(input: &[u8]) {
     let [call, status, header, rest @ ..] = input else { return };
     let response = response(*status, *header, rest);
@@ -180,8 +180,8 @@ pub fn token_answer(input: &[u8]) {
     assert!(clock.slept() <= MAX_WAIT, "waited for {:?}", clock.slept());
 }
 
-/// Any `Retry-After` (before a line break) against any `Date` (after it): nobody waits longer than the limits say, and a
-/// readable delay is not cut short.
+/// Any `Retry-After` (before a line break) against any `Date` (after it): nobody waits longer than the limits say, and
+/// a readable delay is not cut short.
 pub fn retry_after(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let (delay, date) = text.split_once('\n').unwrap_or((&text, ""));

@@ -1,10 +1,10 @@
-//! Hostile input: whatever a server, a file or a disk says, mailkeeper answers or says what is wrong; it does not panic, hang,
-//! grow, or send its token to another place.
+//! Hostile input: whatever a server, a file or a disk says, mailkeeper answers or says what is wrong; it does not
+//! panic, hang, grow, or send its token to another place.
 //!
-//! Each place where bytes come in is a function of [`inputs`]. Here they are fed with mutations of good inputs, the same
-//! ones in every run; `fuzz/` feeds the same functions with inputs chosen by coverage. `MAILKEEPER_HOSTILE_SECONDS=20`
-//! goes on for so long with each function instead of a fixed number of inputs. `MAILKEEPER_HOSTILE_CORPUS=fuzz/corpus` writes
-//! the good inputs where `cargo fuzz` begins from them.
+//! Each place where bytes come in is a function of [`inputs`]. Here they are fed with mutations of good inputs, the
+//! same ones in every run; `fuzz/` feeds the same functions with inputs chosen by coverage.
+//! `MAILKEEPER_HOSTILE_SECONDS=20` goes on for so long with each function instead of a fixed number of inputs.
+//! `MAILKEEPER_HOSTILE_CORPUS=fuzz/corpus` writes the good inputs where `cargo fuzz` begins from them.
 
 mod inputs;
 mod links;
@@ -23,7 +23,8 @@ use mailkeeper::sim::rng::Rng;
 /// Inputs to each function in a plain `cargo test`.
 const INPUTS: u64 = 2_000;
 
-/// An input of at most 64 KiB that takes this long, in a test build on a busy machine, is taken for one that never ends.
+/// An input of at most 64 KiB that takes this long, in a test build on a busy machine, is taken for one that never
+/// ends.
 const SLOWEST: Duration = Duration::from_secs(10);
 
 /// The whole test process with all its threads. Idle it has some 20 MiB.

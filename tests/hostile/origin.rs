@@ -1,5 +1,5 @@
-//! What "the configured origin" means, read a second time and in another way than the client does: from the text, byte by
-//! byte, and as hyper will read it when it opens the connection. Shares no code with `graph::link`.
+//! What "the configured origin" means, read a second time and in another way than the client does: from the text, byte
+//! by byte, and as hyper will read it when it opens the connection. Shares no code with `graph::link`.
 
 use axum::http::Uri;
 use mailkeeper::graph::transport::HttpRequest;
@@ -54,8 +54,8 @@ impl Origin {
         (!is_ours && !is_sign_in).then(|| "a request to a foreign place".to_owned())
     }
 
-    /// Panics when `url`, which was accepted for `link`, is not below the origin; or when some reader of `link` would go
-    /// to another place than we do. What stands in the query leads nowhere.
+    /// Panics when `url`, which was accepted for `link`, is not below the origin; or when some reader of `link` would
+    /// go to another place than we do. What stands in the query leads nowhere.
     pub fn assert_holds(&self, url: &str, link: &str) {
         let place = link.split('?').next().unwrap_or_default();
         let fault =
