@@ -72,7 +72,11 @@ pub enum Command {
     Resume,
     /// The journal: what was intended, what came of it, who decided
     History(HistoryArgs),
-    /// Check policy and settings, offline
+    /// What came of it: mailboxes kept and lost, for those who pay
+    Report(ReportArgs),
+    /// Is everything in place? Sign-in, permissions, licences, policy against tenant, state
+    Doctor,
+    /// Check policy and settings, offline; say what a change of the policy would do
     Check(CheckArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
@@ -139,12 +143,25 @@ pub struct HistoryArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// How far back: 24h, 30d
+    #[arg(long, default_value = "30d", value_name = "TIME")]
+    pub since: String,
+}
+
+#[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Policy files, directories or settings files; default: the settings and what they name
     pub files: Vec<PathBuf>,
     /// How faults are printed
     #[arg(long, value_enum, default_value_t = FaultFormat::Text)]
     pub format: FaultFormat,
+    /// Also say what the policy would do: to the users in this backup, or in the `state` of this machine
+    #[arg(long, value_name = "BACKUP|state")]
+    pub against: Option<PathBuf>,
+    /// The policy to compare with; default with `--against state`: the one in force
+    #[arg(long, value_name = "POLICY", requires = "against")]
+    pub base: Option<PathBuf>,
 }
 
 /// How faults are printed.
@@ -154,6 +171,8 @@ pub enum FaultFormat {
     Json,
     /// Workflow commands that GitHub shows beside the line
     Github,
+    /// For a comment on a pull request
+    Markdown,
 }
 
 #[derive(Debug, Args)]

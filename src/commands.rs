@@ -1,9 +1,11 @@
 //! One file per command. A command asks, prints and chooses the exit code; what it shows is made elsewhere.
 
 mod answers;
+mod backups;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod run;
 mod sample;
 mod schema;
@@ -29,7 +31,9 @@ pub async fn dispatch(cli: Cli) -> Exit {
         Command::Hold(arguments) => answers::hold(global, &arguments).await,
         Command::Resume => answers::ask(global, Question::Resume).await,
         Command::History(arguments) => answers::history(global, arguments).await,
-        Command::Check(arguments) => check::check(global, &arguments),
+        Command::Report(arguments) => answers::report(global, &arguments).await,
+        Command::Doctor => doctor::doctor(global).await,
+        Command::Check(arguments) => check::check(global, &arguments).await,
         Command::Schema(arguments) => schema::schema(&arguments),
         Command::Backup(arguments) => answers::backup(global, &arguments).await,
         Command::RestoreState(arguments) => setup::restore_state(global, &arguments),

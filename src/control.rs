@@ -3,16 +3,26 @@
 //! sled locks its directory, so while the daemon runs there is no other way in. A command asks the same questions of
 //! the same [`desk::Desk`] either way; only the transport differs.
 
+pub mod chronicle;
 pub mod client;
 pub mod desk;
+pub mod doctor;
+mod lookup;
 pub mod server;
+pub mod summary;
+#[cfg(test)]
+mod testing;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Ask, Span};
 use crate::plan::explain::Explanation;
+use crate::report::examination::Examination;
 use crate::report::status::TenantView;
 use crate::store::journal::{self, Line};
+
+pub use crate::report::questions::Names;
+use summary::Summary;
 
 /// One question, for one tenant or for all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,16 +37,35 @@ pub struct Request {
 #[serde(tag = "question", rename_all = "snake_case")]
 pub enum Question {
     Status,
-    Explain { user: String },
+    Explain {
+        user: String,
+    },
     Plan,
-    Apply { digest: Option<String> },
+    Apply {
+        digest: Option<String>,
+    },
     Asks,
-    Answer { ask: String, granted: bool },
-    Hold { duration: Option<Span>, reason: String },
+    Answer {
+        ask: String,
+        granted: bool,
+    },
+    Hold {
+        duration: Option<Span>,
+        reason: String,
+    },
     Resume,
-    History { user: Option<String>, limit: usize },
+    History {
+        user: Option<String>,
+        limit: usize,
+    },
     Verify,
     Backup,
+    /// What is wrong with sign-in, permissions, tenant, policy and state.
+    Doctor,
+    /// What came of the last `since`.
+    Report {
+        since: Span,
+    },
 }
 
 /// The answer of one tenant.
@@ -56,9 +85,21 @@ pub enum Answer {
     },
     Asks {
         asks: Vec<Ask>,
+        /// Of the users that the questions concern.
+        names: Names,
+        /// What the policy does when nobody answers in time; `None` while no policy is loaded.
+        acts_unanswered: Option<bool>,
     },
+    /// Newest first.
     History {
         lines: Vec<Line>,
+        names: Names,
+    },
+    Examination {
+        examination: Box<Examination>,
+    },
+    Report {
+        summary: Box<Summary>,
     },
     Verification {
         verification: Verification,

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::control::desk::Desk;
-use crate::control::{Answer, Answers, Person, Question, Refusal, Request, Sent};
+use crate::control::{Answer, Answers, Person, Question, Refusal, Request, Sent, doctor};
 use crate::reconcile::{PassReport, Purpose, Reconciler};
 use crate::report::TenantView;
 use crate::trigger::{Alarm, Wake};
@@ -107,6 +107,10 @@ impl Fleet {
         for member in members {
             let answer = match member.desk.answer(&request.question, by) {
                 Some(answer) => answer?,
+                None if request.question == Question::Doctor => {
+                    let examination = doctor::examine(&member.desk).await;
+                    Answer::Examination { examination: Box::new(examination) }
+                }
                 None => member.pass(&request.question).await?,
             };
             answers.push((member.desk.tenant.clone(), answer));
@@ -142,7 +146,9 @@ impl Member {
             | Question::Resume
             | Question::History { .. }
             | Question::Verify
-            | Question::Backup => Purpose::Plan,
+            | Question::Backup
+            | Question::Doctor
+            | Question::Report { .. } => Purpose::Plan,
         };
         let (reply, report) = oneshot::channel();
         let gone = || Refusal::failed("mailkeeper is stopping");

@@ -5,10 +5,10 @@
 //! retries ([`throttle`]). Reads are repeated until they are answered or out of attempts; a write that may have been
 //! applied never is. The token can be attached to nothing but a [`GraphUrl`], whose origin is the configured one.
 
-/// Where Graph lives in each cloud.
+// Where Graph lives in each cloud.
 pub mod cloud;
 
-/// The bytes.
+// The bytes.
 pub mod transport;
 
 mod auth;

@@ -38,71 +38,71 @@
 //! unlicenses or disables a user, there is no request for it.
 #![forbid(unsafe_code)]
 
-/// The words of the domain: ids, time, users, mailboxes, seats, drift, plan, outcome. No I/O, no clock.
+// The words of the domain: ids, time, users, mailboxes, seats, drift, plan, outcome. No I/O, no clock.
 pub mod model;
 
-/// Desired state: the policy file, parsed strictly, and which rule a user falls under.
+// Desired state: the policy file, parsed strictly, and which rule a user falls under.
 pub mod policy;
 
-/// Graph to state: what is there. Decides completeness, never judges.
+// Graph to state: what is there. Decides completeness, never judges.
 pub mod observe;
 
-/// Policy against what is known of one user: healthy, left alone, or a drift with its deadline. Pure.
+// Policy against what is known of one user: healthy, left alone, or a drift with its deadline. Pure.
 pub mod diff;
 
-/// All drifts, seats and limits to a [`model::Plan`]: steps in deadline order and a reason for every drift without one.
+// All drifts, seats and limits to a [`model::Plan`]: steps in deadline order and a reason for every drift without one.
 pub mod plan;
 
-/// One step at a time: intent made durable, request sent, outcome recorded. No choice is left to it.
+// One step at a time: intent made durable, request sent, outcome recorded. No choice is left to it.
 pub mod act;
 
-/// Intents against a later observation: recovered, or not. The only place that says "fixed". Pure.
+// Intents against a later observation: recovered, or not. The only place that says "fixed". Pure.
 pub mod verify;
 
-/// What happened, for people and machines: metrics, status, explain, one log line a pass.
+// What happened, for people and machines: metrics, status, explain, one log line a pass.
 pub mod report;
 
-/// One pass of the loop, and the loop that never ends.
+// One pass of the loop, and the loop that never ends.
 pub mod reconcile;
 
-/// One reconciler per tenant.
+// One reconciler per tenant.
 pub mod fleet;
 
-/// Cron, SIGHUP, file changes and start-up become a wake-up without content.
+// Cron, SIGHUP, file changes and start-up become a wake-up without content.
 pub mod trigger;
 
-/// The promises, each with an id, a sentence and a check.
+// The promises, each with an id, a sentence and a check.
 pub mod invariant;
 
-/// An error with its causes, for people.
+// An error with its causes, for people.
 pub mod errors;
 
-/// The only place that reads time.
+// The only place that reads time.
 pub mod clock;
 
-/// A typed client of the few Microsoft Graph calls that mailkeeper makes.
+// A typed client of the few Microsoft Graph calls that mailkeeper makes.
 pub mod graph;
 
-/// Typed records over a small key-value trait, and the journal.
+// Typed records over a small key-value trait, and the journal.
 pub mod store;
 
-/// The Unix socket through which commands reach a running daemon.
+// The Unix socket through which commands reach a running daemon.
 pub mod control;
 
-/// `/metrics`, `/healthz`, `/readyz`, the status page: read-only.
+// `/metrics`, `/healthz`, `/readyz`, the status page: read-only.
 pub mod http;
 
-/// How to run: `mailkeeper.yaml`, parsed before anything is opened.
+// How to run: `mailkeeper.yaml`, parsed before anything is opened.
 pub mod settings;
 
-/// Logs: set-up and redaction.
+// Logs: set-up and redaction.
 pub mod telemetry;
 
-/// The simulated Microsoft 365 tenant.
+// The simulated Microsoft 365 tenant.
 pub mod sim;
 
-/// The command line: grammar and exit codes.
+// The command line: grammar and exit codes.
 pub mod cli;
 
-/// One file per command.
+// One file per command.
 pub mod commands;

@@ -6,6 +6,7 @@
 
 mod bookkeeping;
 mod findings;
+mod news;
 mod policy_holder;
 mod view;
 
@@ -255,6 +256,10 @@ impl Reconciler {
             self.parts.store.put(&findings.tally)?;
         }
         let plan = self.plan(&policy, &findings, &observed)?;
+        if observed.observation.is_complete() {
+            let before = self.parts.store.get::<Plan>()?;
+            self.parts.journal.append_all(&news::news(before.as_ref(), &plan), self.parts.clock.now())?;
+        }
         let refused = self.refusal(purpose, &plan);
         let done = match (purpose, &refused) {
             (Purpose::Act { .. }, None) => self.act(&plan).await,

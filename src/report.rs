@@ -2,7 +2,10 @@
 //!
 //! Reads documents of the model; asks nobody and changes nothing.
 
+pub mod examination;
+pub mod impact;
 pub mod metrics;
+pub mod questions;
 pub mod status;
 pub mod table;
 pub mod words;

@@ -8,97 +8,97 @@
 //! [`faults::Faults`] in front of it; [`serve`] offers the same on a socket. What Microsoft's own sources contradict
 //! each other about is a field of [`switches::Switches`].
 
-/// What an administrator does to the tenant, by hand or by script.
+// What an administrator does to the tenant, by hand or by script.
 pub mod administrator;
 
-/// The audit log and `/auditLogs/directoryAudits`.
+// The audit log and `/auditLogs/directoryAudits`.
 mod audit;
 
-/// `/$batch`.
+// `/$batch`.
 mod batch;
 
-/// One request, taken apart: path, query options, headers, body.
+// One request, taken apart: path, query options, headers, body.
 pub mod call;
 
-/// Virtual time.
+// Virtual time.
 pub mod clock;
 
-/// Soft deletion, restore and the recycle bin.
+// Soft deletion, restore and the recycle bin.
 mod deleted;
 
-/// `/users/delta`: the change log and its tokens.
+// `/users/delta`: the change log and its tokens.
 mod delta;
 
-/// The user objects, their indexes and their recent past.
+// The user objects, their indexes and their recent past.
 mod directory;
 
-/// The error envelope and ready-made errors.
+// The error envelope and ready-made errors.
 mod errors;
 
-/// The background worker behind licences of groups.
+// The background worker behind licences of groups.
 mod group_licensing;
 
-/// A hostile network, seeded.
+// A hostile network, seeded.
 pub mod faults;
 
-/// Groups and memberships.
+// Groups and memberships.
 pub mod groups;
 
-/// Licences on users: paths, service plans, `assignLicense`.
+// Licences on users: paths, service plans, `assignLicense`.
 pub mod licensing;
 
-/// What becomes of mailboxes.
+// What becomes of mailboxes.
 pub mod mailbox;
 
-/// The mailbox probes that Graph offers.
+// The mailbox probes that Graph offers.
 mod mailbox_probes;
 
-/// The tenant behind a network.
+// The tenant behind a network.
 pub mod network;
 
-/// `$filter`, paging and opaque tokens.
+// `$filter`, paging and opaque tokens.
 mod odata;
 
-/// Which operation a method and path mean.
+// Which operation a method and path mean.
 mod operation;
 
-/// Which application permission allows which operation.
+// Which application permission allows which operation.
 mod permissions;
 
-/// User properties and `$select`.
+// User properties and `$select`.
 mod properties;
 
-/// Throttling: resource units and writes.
+// Throttling: resource units and writes.
 pub mod quota;
 
-/// Named, seeded streams of random numbers.
+// Named, seeded streams of random numbers.
 pub mod rng;
 
-/// A company and a month of its life.
+// A company and a month of its life.
 pub mod scenario;
 
-/// The tenant on a loopback socket.
+// The tenant on a loopback socket.
 pub mod serve;
 
-/// Products, seats and subscription stages.
+// Products, seats and subscription stages.
 pub mod subscriptions;
 
-/// What Microsoft's sources disagree on.
+// What Microsoft's sources disagree on.
 pub mod switches;
 
-/// The tenant itself.
+// The tenant itself.
 pub mod tenant;
 
-/// Sign-in: tokens and the discovery documents.
+// Sign-in: tokens and the discovery documents.
 pub mod token;
 
-/// What only the judge may know.
+// What only the judge may know.
 pub mod truth;
 
-/// The JSON of a user.
+// The JSON of a user.
 mod user_json;
 
-/// `/users`: lists, single users, creation and update.
+// `/users`: lists, single users, creation and update.
 mod users;
 
 #[cfg(test)]

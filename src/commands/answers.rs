@@ -1,16 +1,20 @@
-//! The commands that ask and print: status, explain, plan, apply, asks, approve, deny, hold, resume, history, backup.
+//! The commands that ask and print: status, explain, plan, apply, asks, approve, deny, hold, resume, history, report,
+//! backup.
 
 use std::fmt::Write as _;
 
-use crate::cli::{ApplyArgs, BackupArgs, Exit, Global, HistoryArgs, HoldArgs, OutputFormat, PlanArgs};
+use crate::cli::{
+    ApplyArgs, BackupArgs, Exit, Global, HistoryArgs, HoldArgs, OutputFormat, PlanArgs, ReportArgs,
+};
 use crate::clock::{Clock as _, SystemClock};
-use crate::control::{Answer, Answers, Question, Sent, Verification};
-use crate::model::{Ask, OutcomeKind, Span, Timestamp};
+use crate::control::{Answer, Answers, Names, Question, Sent, Verification, chronicle};
+use crate::model::{OutcomeKind, Span, Timestamp};
 use crate::policy::scalar;
+use crate::report::examination::Level;
+use crate::report::questions;
 use crate::report::status::{PassOutcome, TenantView};
 use crate::report::table::{self, Style};
 use crate::report::words;
-
 use crate::store::journal::Line;
 
 use super::session;
@@ -60,6 +64,17 @@ pub async fn hold(global: &Global, arguments: &HoldArgs) -> Exit {
     ask(global, Question::Hold { duration, reason: arguments.reason.clone() }).await
 }
 
+/// `mailkeeper report`
+pub async fn report(global: &Global, arguments: &ReportArgs) -> Exit {
+    match scalar::duration(&arguments.since) {
+        Ok(since) => ask(global, Question::Report { since }).await,
+        Err(_) => {
+            eprintln!("mailkeeper: --since takes a time such as 24h or 30d");
+            Exit::Usage
+        }
+    }
+}
+
 /// `mailkeeper history`
 pub async fn history(global: &Global, arguments: HistoryArgs) -> Exit {
     let question = match arguments.verify {
@@ -100,6 +115,8 @@ fn views(answers: &Answers) -> impl Iterator<Item = &TenantView> {
         Answer::Explanation { .. }
         | Answer::Asks { .. }
         | Answer::History { .. }
+        | Answer::Examination { .. }
+        | Answer::Report { .. }
         | Answer::Verification { .. }
         | Answer::Backup { .. }
         | Answer::Said { .. } => None,
@@ -122,11 +139,16 @@ fn print(format: OutputFormat, answers: &Answers) -> Exit {
 
 fn text(answer: &Answer) -> String {
     match answer {
-        Answer::Status { view } => table::status(view, now(), Style::of_stdout()),
+        Answer::Status { view } => status(view),
         Answer::Explanation { explanation } => explanation.to_text(),
         Answer::Pass { view, sent, refused } => pass(view, sent, refused.as_deref()),
-        Answer::Asks { asks } => asks_text(asks),
-        Answer::History { lines } => history_text(lines),
+        Answer::Asks { asks, names, acts_unanswered } => {
+            questions::text(asks, names, *acts_unanswered, now())
+        }
+        // Newest last, as in a log.
+        Answer::History { lines, names } => chronicle::text(lines.iter().rev(), names),
+        Answer::Examination { examination } => examination.to_text(),
+        Answer::Report { summary } => summary.to_text(),
         Answer::Verification { verification } => verification_text(verification),
         Answer::Backup { text } => text.clone(),
         Answer::Said { message } => format!("{message}\n"),
@@ -178,25 +200,29 @@ fn pass(view: &TenantView, sent: &[Sent], refused: Option<&str>) -> String {
     text
 }
 
-fn asks_text(asks: &[Ask]) -> String {
-    table::asks(asks, now(), Style::of_stdout()).unwrap_or_else(|| "nothing waits for a person\n".to_owned())
-}
-
-fn history_text(lines: &[Line]) -> String {
-    let mut text = String::new();
-    // Newest last, as in a log.
-    for line in lines.iter().rev() {
-        let entry = serde_json::to_value(&line.entry).expect("an entry is plain data");
-        let event = entry.get("event").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
-        let fields = entry
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, value)| *name != "event" && !value.is_null());
-        let fields: Vec<String> = fields.map(|(name, value)| format!("{name}={value}")).collect();
-        let _ = writeln!(text, "{:>6}  {}  {event:<20} {}", line.seq, line.at, fields.join(" "));
+/// The table, and where to read on.
+fn status(view: &TenantView) -> String {
+    let mut text = table::status(view, now(), Style::of_stdout());
+    if let Some(row) = view.most_urgent(now()).first() {
+        let _ = writeln!(text, "\nwhy: mailkeeper explain {}", words::one_line(&row.upn));
+    }
+    if !view.asks.is_empty() {
+        let waiting = words::how_many(view.asks.len() as u64, "question waits", "questions wait");
+        let _ = writeln!(text, "{waiting} for a person: mailkeeper asks");
     }
     text
+}
+
+/// A line of the journal for machines, with the name and the sentence that people see.
+fn history_row(line: &Line, names: &Names) -> serde_json::Value {
+    let mut row = serde_json::to_value(line).expect("a line is plain data");
+    row["hash"] = serde_json::json!(line.hash);
+    if let Some(user) = line.entry.user() {
+        row["id"] = serde_json::json!(user);
+        row["upn"] = serde_json::json!(chronicle::subject(&line.entry, names));
+    }
+    row["text"] = serde_json::json!(chronicle::what(line));
+    row
 }
 
 fn verification_text(verification: &Verification) -> String {
@@ -217,8 +243,10 @@ fn objects(answer: &Answer) -> Vec<serde_json::Value> {
         Answer::Explanation { explanation } => rows(std::slice::from_ref(&**explanation)),
         Answer::Pass { view, sent, .. } if sent.is_empty() => rows(&table::plan_rows(&view.plan)),
         Answer::Pass { sent, .. } => rows(sent),
-        Answer::Asks { asks } => rows(asks),
-        Answer::History { lines } => rows(lines),
+        Answer::Asks { asks, .. } => rows(asks),
+        Answer::History { lines, names } => lines.iter().rev().map(|line| history_row(line, names)).collect(),
+        Answer::Examination { examination } => rows(&examination.findings),
+        Answer::Report { summary } => rows(std::slice::from_ref(&**summary)),
         Answer::Verification { verification } => rows(std::slice::from_ref(verification)),
         Answer::Backup { .. } => Vec::new(),
         Answer::Said { message } => vec![serde_json::json!({ "message": message })],
@@ -240,10 +268,13 @@ fn exit(answer: &Answer) -> Exit {
             if is_observed && is_sent && !is_refused { Exit::Done } else { Exit::Failed }
         }
         Answer::Verification { verification } if verification.first_bad.is_some() => Exit::Failed,
+        Answer::Examination { examination } if examination.worst() == Level::Error => Exit::Failed,
         Answer::Status { .. }
         | Answer::Explanation { .. }
         | Answer::Asks { .. }
         | Answer::History { .. }
+        | Answer::Examination { .. }
+        | Answer::Report { .. }
         | Answer::Verification { .. }
         | Answer::Backup { .. }
         | Answer::Said { .. } => Exit::Done,

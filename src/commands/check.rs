@@ -1,36 +1,160 @@
-//! `mailkeeper check`: policies and settings, offline, for git hooks and pull requests.
+//! `mailkeeper check`: policies and settings, offline, for git hooks and pull requests; with `--against`, what a
+//! policy would do to the users that are known.
 
+mod against;
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufReader, Cursor};
 use std::path::{Path, PathBuf};
 
 use crate::cli::{CheckArgs, Exit, FaultFormat, Global};
+use crate::control::{Answer, Question};
+use crate::errors::chain;
 use crate::policy::fault::Fault;
-use crate::policy::{Format, render, source};
+use crate::policy::{Format, Policy, render, source};
+use crate::report::impact::Impact;
+use crate::report::words;
 use crate::settings::{ProcessEnvironment, Settings};
 
+use super::{session, setup};
+use against::{Named, compare};
+
+/// `--against state`: what this machine knows, through the daemon where one runs.
+const LOCAL_STATE: &str = "state";
+
 /// Checks the named files, else the settings and every policy that they name.
-pub fn check(global: &Global, arguments: &CheckArgs) -> Exit {
+pub async fn check(global: &Global, arguments: &CheckArgs) -> Exit {
     let mut report = Report::default();
     if arguments.files.is_empty() {
         report.settings_and_policies(&global.config);
     } else {
         arguments.files.iter().for_each(|file| report.file(file));
     }
-    let format = match arguments.format {
-        FaultFormat::Text => Format::Text,
-        FaultFormat::Json => Format::Json,
-        FaultFormat::Github => Format::Github,
-    };
-    print!("{}", render(&report.faults, format));
     let errors = report.faults.iter().filter(|fault| fault.is_error()).count();
     let warnings = report.faults.len() - errors;
+    let impact = match &arguments.against {
+        Some(against) if errors == 0 => match impact(global, arguments, against, &report).await {
+            Ok(impact) => Some(impact),
+            Err(exit) => return exit,
+        },
+        Some(_) | None => None,
+    };
+    print!("{}", rendered(&report.faults, impact.as_ref(), arguments));
     eprintln!("checked {}: {errors} errors, {warnings} warnings", names(&report.checked));
     if errors == 0 { Exit::Done } else { Exit::Usage }
+}
+
+fn rendered(faults: &[Fault], impact: Option<&Impact>, arguments: &CheckArgs) -> String {
+    match arguments.format {
+        FaultFormat::Text => render(faults, Format::Text) + &spaced(faults, impact.map(Impact::to_text)),
+        FaultFormat::Github => {
+            render(faults, Format::Github) + &impact.map(Impact::to_text).unwrap_or_default()
+        }
+        FaultFormat::Markdown => faults_markdown(faults) + &spaced(faults, impact.map(Impact::to_markdown)),
+        // A list of faults as it always was, unless more is asked for.
+        FaultFormat::Json if arguments.against.is_none() => render(faults, Format::Json),
+        FaultFormat::Json => {
+            let document = serde_json::json!({ "faults": faults, "impact": impact });
+            format!("{}\n", serde_json::to_string_pretty(&document).expect("documents are plain data"))
+        }
+    }
+}
+
+fn spaced(faults: &[Fault], text: Option<String>) -> String {
+    let space = if faults.is_empty() { "" } else { "\n" };
+    text.map(|text| format!("{space}{text}")).unwrap_or_default()
+}
+
+fn faults_markdown(faults: &[Fault]) -> String {
+    let mut text = String::new();
+    for fault in faults {
+        let place = if fault.line == 0 { String::new() } else { format!(":{}:{}", fault.line, fault.column) };
+        let [file, message, hint] =
+            [&fault.file, &fault.message, &fault.hint].map(|text| words::one_line(text).replace('`', "'"));
+        let hint = if hint.is_empty() { hint } else { format!("; `{hint}`") };
+        let _ = writeln!(text, "- **{}** `{file}{place}`: `{message}`{hint}", fault.severity.label());
+    }
+    text
+}
+
+async fn impact(
+    global: &Global,
+    arguments: &CheckArgs,
+    against: &Path,
+    report: &Report,
+) -> Result<Impact, Exit> {
+    let usage = |text: &str| {
+        eprintln!("mailkeeper: {text}");
+        Exit::Usage
+    };
+    let [(path, policy)] = report.policies.as_slice() else {
+        return Err(usage("--against takes one policy: name it, a file or a directory"));
+    };
+    let name = path.display().to_string();
+    let is_local = against.as_os_str() == LOCAL_STATE;
+    let base_path = match (&arguments.base, is_local) {
+        (Some(base), _) => Some(base.clone()),
+        (None, true) => Some(policy_in_force(global)?),
+        (None, false) => None,
+    };
+    let base = base_path.as_deref().map(load).transpose()?;
+    let base_name = base_path.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+    let base = base.as_ref().map(|policy| Named { name: &base_name, policy });
+    let policy = Named { name: &name, policy };
+    let compared = if is_local {
+        compare(policy, base, &mut Cursor::new(local_state(global).await?))
+    } else {
+        let file = File::open(against)
+            .map_err(|error| usage(&format!("{} cannot be read: {error}", against.display())))?;
+        compare(policy, base, &mut BufReader::new(file))
+    };
+    compared.map_err(|error| {
+        eprintln!("mailkeeper: {}: {}", against.display(), chain(&error));
+        Exit::Failed
+    })
+}
+
+fn load(path: &Path) -> Result<Policy, Exit> {
+    source::load(path).map_err(|faults| {
+        eprint!("{}", render(&faults, Format::Text));
+        eprintln!("mailkeeper: the policy to compare with, {}, has faults", path.display());
+        Exit::Usage
+    })
+}
+
+fn policy_in_force(global: &Global) -> Result<PathBuf, Exit> {
+    let settings = setup::settings(global)?;
+    let mut tenants = settings
+        .tenants
+        .iter()
+        .filter(|tenant| global.tenant.as_ref().is_none_or(|name| *name == tenant.name));
+    match (tenants.next(), tenants.next()) {
+        (Some(tenant), None) => Ok(tenant.policy.clone()),
+        (Some(_), Some(_)) | (None, _) => {
+            eprintln!("mailkeeper: --against state looks at one tenant: name it with --tenant");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+async fn local_state(global: &Global) -> Result<String, Exit> {
+    let answers = session::ask(global, Question::Backup).await?;
+    match answers.into_iter().next() {
+        Some((_, Answer::Backup { text })) => Ok(text),
+        Some(_) | None => {
+            eprintln!("mailkeeper: the state was not handed out");
+            Err(Exit::Failed)
+        }
+    }
 }
 
 #[derive(Default)]
 struct Report {
     faults: Vec<Fault>,
     checked: Vec<PathBuf>,
+    /// Those without errors.
+    policies: Vec<(PathBuf, Policy)>,
 }
 
 impl Report {
@@ -57,7 +181,10 @@ impl Report {
         }
         self.checked.push(path.to_owned());
         match source::load(path) {
-            Ok(policy) => self.faults.extend(policy.warnings),
+            Ok(policy) => {
+                self.faults.extend(policy.warnings.iter().cloned());
+                self.policies.push((path.to_owned(), policy));
+            }
             Err(faults) => self.faults.extend(faults),
         }
     }

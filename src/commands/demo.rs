@@ -46,6 +46,10 @@ use world::World;
 /// three hours make a few hundred, five a second at the usual speed, and are still little beside every deadline.
 const TICK: Span = Span::from_hours(3);
 
+/// The first day, in which nothing happens yet, has passes as close as the daemon's own: it asks about some mailboxes
+/// in each, and must know them all before they are in danger.
+const FIRST_DAY: (Span, Span) = (Span::from_days(1), Span::from_minutes(30));
+
 /// How the month is played.
 #[derive(Debug, Clone, Copy)]
 struct Play {
@@ -159,10 +163,12 @@ type Interrupt = Pin<Box<dyn Future<Output = ()> + Send>>;
 fn interrupted() -> Result<impl Future<Output = ()> + Send, String> {
     let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let mut hangup = listen(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
     })
 }
@@ -259,9 +265,11 @@ impl Stage {
             if tick >= ends {
                 break report;
             }
-            tick = tick + self.play.tick;
+            let (first_day, close) = FIRST_DAY;
+            let step = if tick < starts + first_day { close } else { self.play.tick };
+            tick = tick + step;
             // A pass that took longer than a tick is not made up for: the view would hurry.
-            next = (next + self.play.pace.real(self.play.tick)).max(Instant::now());
+            next = (next + self.play.pace.real(step)).max(Instant::now());
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 () = &mut *interrupt => return Ok(None),

@@ -21,7 +21,7 @@ use crate::settings::{self, Settings};
 use crate::telemetry::{self, LogFormat};
 use crate::trigger::{Alarm, Schedule, Wake};
 
-use super::setup;
+use super::{backups, setup};
 
 /// Between two looks at the policy files. A pass reads them anyway; this only makes a change count sooner.
 const POLICY_LOOK: Duration = Duration::from_secs(5);
@@ -71,6 +71,7 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     let pages = serve_pages(settings, &fleet, &metrics, &clock).await?;
     let control = tokio::spawn(socket.serve(Arc::clone(&fleet), fleet.stopping()));
     let beating = tokio::spawn(watchdog(fleet.stopping()));
+    let backing_up = tokio::spawn(backups::keep(Arc::clone(&fleet)));
     notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
     tracing::info!(tenants = settings.tenants.len(), mode = ?settings.mode, schedule = settings.schedule, "mailkeeper runs");
     alarms.iter().for_each(|alarm| alarm.ring(Wake::FullListing));
@@ -79,7 +80,7 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     tracing::info!("stopping: the request under way is finished, nothing new is sent");
     schedule.stop().await;
     drain(&fleet, running).await;
-    for task in [pages, Some(control), Some(beating)].into_iter().flatten() {
+    for task in [pages, Some(control), Some(beating), Some(backing_up)].into_iter().flatten() {
         let _ = task.await;
     }
     Ok(())

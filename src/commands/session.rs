@@ -16,15 +16,19 @@ use super::setup;
 /// Asks, and prints why there is no answer.
 pub async fn ask(global: &Global, question: Question) -> Result<Answers, Exit> {
     let settings = setup::settings(global)?;
-    let request = Request { tenant: global.tenant.clone(), question };
-    let answered = match client::ask(&settings.control_socket, &request).await {
-        Some(answered) => answered,
-        None => ask_state(&settings, &request).await,
-    };
-    answered.map_err(|refusal| {
+    try_ask(&settings, global, question).await.map_err(|refusal| {
         eprintln!("mailkeeper: {refusal}");
         if refusal.is_usage { Exit::Usage } else { Exit::Failed }
     })
+}
+
+/// Asks.
+pub async fn try_ask(settings: &Settings, global: &Global, question: Question) -> Result<Answers, Refusal> {
+    let request = Request { tenant: global.tenant.clone(), question };
+    match client::ask(&settings.control_socket, &request).await {
+        Some(answered) => answered,
+        None => ask_state(settings, &request).await,
+    }
 }
 
 /// No daemon: opens the state, makes a pass where the question needs one, closes it again.

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use crate::cli::{BackupArgs, Exit, Global};
 use crate::clock::Clock;
-use crate::control::desk::Desk;
+use crate::control::desk::{Desk, Places};
 use crate::errors::chain;
 use crate::graph::transport::{ReqwestTransport, Transport, TransportOptions};
 use crate::graph::{Client, Cloud, Config, RequestObserver, RequestSample, Roots, SignIn};
@@ -20,8 +20,11 @@ use crate::settings::{Auth, CloudName, Credential, Mode, ProcessEnvironment, Set
 use crate::store::journal::{FileLog, Journal};
 use crate::store::kv::Kv;
 use crate::store::records::{Approvals, Cursor};
+use crate::store::shelf::Shelf;
 use crate::store::sled::{Opened, SledKv};
 use crate::store::{self, TenantStore, backup};
+
+use super::backups;
 
 /// Reads the settings; prints everything that is wrong with them.
 pub fn settings(global: &Global) -> Result<Settings, Exit> {
@@ -78,29 +81,31 @@ struct State {
     kv: Arc<dyn Kv>,
     /// Whole, but of some time ago: answers of people and the delta link must not be used.
     is_old: bool,
+    /// Empty, because the one before could not be opened.
+    is_lost: bool,
 }
 
 fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<State, Error> {
     let directory = settings.state.join("db");
     let path = directory.display().to_string();
     match SledKv::open(&directory, clock.now()) {
-        Ok((kv, Opened::Good)) => Ok(State { kv: Arc::new(kv), is_old: false }),
+        Ok((kv, Opened::Good)) => Ok(State { kv: Arc::new(kv), is_old: false, is_lost: false }),
         Ok((kv, Opened::RolledBack { flushes, found })) => {
             tracing::error!(
                 flushes,
                 found,
                 "the state lost its newest part and is used as an old backup would be"
             );
-            Ok(State { kv: Arc::new(kv), is_old: true })
+            Ok(State { kv: Arc::new(kv), is_old: true, is_lost: false })
         }
         Ok((kv, Opened::MovedAside { moved_to, reason })) => {
             tracing::error!(
                 path = %moved_to.display(),
                 reason,
-                "the state could not be opened and was moved aside; it is rebuilt by the next full observation, \
-                 or from a backup by `mailkeeper restore-state`"
+                "the state could not be opened and was moved aside; it is rebuilt from the newest backup and the next \
+                 full observation"
             );
-            Ok(State { kv: Arc::new(kv), is_old: false })
+            Ok(State { kv: Arc::new(kv), is_old: false, is_lost: true })
         }
         Err(store::Error::InUse { .. }) => {
             Err(Error::InUse { directory: path, socket: settings.control_socket.display().to_string() })
@@ -124,7 +129,11 @@ fn member(
     if state.is_old {
         forget_what_ages(&store).map_err(|error| failed(chain(&error)))?;
     }
-    let journal = open_journal(&settings.state.join("journal").join(&tenant.name), tenant).map_err(failed)?;
+    let places = places(settings, &tenant.name);
+    let journal = open_journal(&places.journal, tenant).map_err(failed)?;
+    if state.is_lost {
+        backups::refill(&tenant.name, &places.shelf, &store, &journal, clock.now());
+    }
     let parts = Parts {
         name: tenant.name.clone(),
         graph,
@@ -135,7 +144,16 @@ fn member(
         may_act: settings.mode == Mode::Act,
         metrics: metrics.clone(),
     };
-    member_of(parts).map_err(|error| failed(chain(&error)))
+    let (reconciler, desk) = member_of(parts).map_err(|error| failed(chain(&error)))?;
+    Ok((reconciler, Desk { places: Some(places), ..desk }))
+}
+
+fn places(settings: &Settings, tenant: &str) -> Places {
+    Places {
+        state: settings.state.join("db"),
+        journal: settings.state.join("journal").join(tenant),
+        shelf: Shelf::new(settings.state.join("backups"), tenant),
+    }
 }
 
 /// An old state is good for what was observed, not for what people said since or where the delta stood.
@@ -149,9 +167,19 @@ fn forget_what_ages(store: &TenantStore) -> Result<(), store::Error> {
 pub fn member_of(parts: Parts) -> Result<Member, store::Error> {
     let (store, journal) = (parts.store.clone(), Arc::clone(&parts.journal));
     let (clock, policy) = (Arc::clone(&parts.clock), parts.policy.clone());
-    let (tenant, may_act) = (parts.name.clone(), parts.may_act);
+    let (tenant, may_act, graph) = (parts.name.clone(), parts.may_act, parts.graph.clone());
     let reconciler = Reconciler::new(parts)?;
-    let desk = Desk { tenant, store, journal, shared: reconciler.shared(), policy, clock, may_act };
+    let desk = Desk {
+        tenant,
+        store,
+        journal,
+        shared: reconciler.shared(),
+        policy,
+        clock,
+        may_act,
+        graph,
+        places: None,
+    };
     Ok((reconciler, desk))
 }
 

@@ -1,18 +1,25 @@
 //! Where questions are answered that need no pass: reads the state and the newest status document, presses and
 //! releases the big red button, takes answers of people. Works while a pass runs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::model::{Ask, KnownUser, Plan, Reason, Span, UserId};
-use crate::plan::explain::{Explanation, Facts, explain};
+use crate::graph::Client;
+use crate::model::{Ask, Plan, Reason, Span, UserId};
+use crate::plan::explain::{Explanation, Facts, Past, explain};
+use crate::policy::Unanswered;
+use crate::policy::fault::nearest;
 use crate::reconcile::{PolicyHolder, Shared};
 use crate::report::status::TenantView;
+use crate::report::words;
 use crate::store::TenantStore;
 use crate::store::journal::{Entry, Journal, JournalError};
 use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats};
+use crate::store::shelf::Shelf;
 
-use super::{Answer, Person, Question, Refusal};
+use super::summary::Counting;
+use super::{Answer, Person, Question, Refusal, chronicle, lookup};
 
 /// The desk of one tenant. Cheap to clone.
 #[derive(Clone)]
@@ -25,24 +32,46 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// `mode: act`.
     pub may_act: bool,
+    pub graph: Client,
+    /// Where things lie on disk; `None` for a state in memory.
+    pub places: Option<Places>,
 }
 
+/// Where one tenant's things lie on disk.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// sled's directory, which all tenants share.
+    pub state: PathBuf,
+    pub journal: PathBuf,
+    pub shelf: Shelf,
+}
+
+/// Entries of the journal that `explain` shows: the last repair from notice to proof, and what was before.
+const PAST_SHOWN: usize = 8;
+
+/// Entries that one answer carries: a few megabytes.
+const HISTORY_LONGEST: usize = 10_000;
+
+/// Users whose names one question brings along.
+const NAMES_SHOWN: usize = 5;
+
 impl Desk {
-    /// Answers what needs no pass; `None` for what does.
+    /// Answers what needs neither a pass nor Graph; `None` for what does.
     pub fn answer(&self, question: &Question, by: &Person) -> Option<Result<Answer, Refusal>> {
         Some(match question {
             Question::Status => self.view().map(|view| Answer::Status { view: Box::new(view) }),
             Question::Explain { user } => self
                 .explain(user)
                 .map(|explanation| Answer::Explanation { explanation: Box::new(explanation) }),
-            Question::Asks => self.view().map(|view| Answer::Asks { asks: view.asks }),
+            Question::Asks => self.asks(),
             Question::Answer { ask, granted } => self.take_answer(ask, *granted, by),
             Question::Hold { duration, reason } => self.hold(*duration, reason, by),
             Question::Resume => self.resume(by),
             Question::History { user, limit } => self.history(user.as_deref(), *limit),
             Question::Verify => self.verify(),
             Question::Backup => self.backup(),
-            Question::Plan | Question::Apply { .. } => return None,
+            Question::Report { since } => self.report(*since),
+            Question::Plan | Question::Apply { .. } | Question::Doctor => return None,
         })
     }
 
@@ -59,7 +88,7 @@ impl Desk {
     }
 
     fn explain(&self, name: &str) -> Result<Explanation, Refusal> {
-        let known = self.find(name)?;
+        let known = lookup::find(&self.store, name)?;
         if self.policy.current().is_none() {
             self.policy.reload();
         }
@@ -70,18 +99,25 @@ impl Desk {
         let catalog = self.store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default();
         let entry = self.store.ledger(known.id())?;
         let plan = self.store.get::<Plan>()?;
-        let now = self.clock.now();
         Ok(explain(&Facts {
-            now,
+            now: self.clock.now(),
             policy: &policy,
+            policy_failed: loaded.failed.is_some(),
             known: &known,
             entry: entry.as_ref(),
             catalog: &catalog,
-            conflicts: &crate::model::Conflicts::default(),
+            same_address: lookup::same_address(&self.store, &known)?,
             last_complete: self.store.get_or_default::<Cursor>()?.last_complete,
             plan: plan.as_ref(),
             stopped: self.stopped(),
+            past: self.past(known.id())?,
         }))
+    }
+
+    /// The last entries about one user, oldest first.
+    fn past(&self, user: UserId) -> Result<Vec<Past>, Refusal> {
+        let lines = self.journal.history(Some(user), PAST_SHOWN).map_err(refused)?;
+        Ok(lines.iter().rev().map(|line| Past { at: line.at, what: chronicle::what(line) }).collect())
     }
 
     fn stopped(&self) -> Option<Reason> {
@@ -91,76 +127,88 @@ impl Desk {
         self.active_hold().map(|_| Reason::Held)
     }
 
-    fn active_hold(&self) -> Option<Hold> {
+    pub(super) fn active_hold(&self) -> Option<Hold> {
         self.store.get::<Hold>().ok().flatten().filter(|hold| hold.is_active(self.clock.now()))
     }
 
-    /// By object id, user principal name or any address, letter case ignored.
-    fn find(&self, name: &str) -> Result<KnownUser, Refusal> {
-        if let Ok(id) = name.parse::<UserId>() {
-            let known = self.store.user(id)?;
-            return known
-                .ok_or_else(|| Refusal::failed(format!("no user with the id {id} was ever observed")));
+    fn asks(&self) -> Result<Answer, Refusal> {
+        let asks = self.open_asks()?;
+        let concerned = asks.iter().flat_map(|ask| ask.users.iter().take(NAMES_SHOWN)).copied();
+        let names = lookup::names(&self.store, concerned)?;
+        if self.policy.current().is_none() {
+            self.policy.reload();
         }
-        let wanted = name.to_ascii_lowercase();
-        let mut found: Vec<KnownUser> = Vec::new();
-        self.store.for_each_user(|known| {
-            if known.user.addresses().contains(&wanted) {
-                found.push(known.clone());
-            }
-        })?;
-        let live_first =
-            |known: &KnownUser| (known.presence != crate::model::Presence::Live, known.user.upn != wanted);
-        found.sort_by_key(live_first);
-        match found.len() {
-            0 => Err(Refusal::failed(format!(
-                "no observed user answers to {name}: check the spelling, or ask by object id"
-            ))),
-            1 => Ok(found.remove(0)),
-            _ if found[0].user.upn.eq_ignore_ascii_case(name) => Ok(found.remove(0)),
-            _ => {
-                let ids: Vec<String> =
-                    found.iter().map(|known| format!("{} {}", known.id(), known.user.upn)).collect();
-                Err(Refusal::usage(format!(
-                    "{name} fits several users, ask by object id:\n  {}",
-                    ids.join("\n  ")
-                )))
-            }
-        }
+        let policy = self.policy.current();
+        let acts_unanswered = policy.map(|policy| policy.unanswered_asks == Unanswered::Act);
+        Ok(Answer::Asks { asks, names, acts_unanswered })
+    }
+
+    /// The questions of the newest plan that nobody has answered since.
+    fn open_asks(&self) -> Result<Vec<Ask>, Refusal> {
+        let answered = self.store.get_or_default::<Approvals>()?;
+        Ok(self.view()?.asks.into_iter().filter(|ask| !answered.0.contains_key(&ask.id)).collect())
     }
 
     fn take_answer(&self, ask: &str, granted: bool, by: &Person) -> Result<Answer, Refusal> {
         let view = self.view()?;
+        let mut approvals = self.store.get_or_default::<Approvals>()?;
         let Some(open) = view.asks.iter().find(|open| open.id == ask) else {
-            let open: Vec<&str> = view.asks.iter().map(|open: &Ask| open.id.as_str()).collect();
-            return Err(Refusal::usage(format!("no open ask {ask}; open are: {}", open.join(", "))));
+            return Err(self.no_such_ask(ask, approvals.0.get(ask)));
         };
-        let now = self.clock.now();
+        let before = approvals.0.get(ask).filter(|before| before.granted == granted);
+        if let Some(before) = before {
+            return Ok(Answer::Said { message: answered_already(ask, before) });
+        }
+        let (now, digest) = (self.clock.now(), view.plan.digest.clone());
         let entry = match granted {
-            true => {
-                Entry::Approved { ask: ask.to_owned(), by: by.name.clone(), digest: view.plan.digest.clone() }
-            }
-            false => {
-                Entry::Denied { ask: ask.to_owned(), by: by.name.clone(), digest: view.plan.digest.clone() }
-            }
+            true => Entry::Approved { ask: ask.to_owned(), by: by.name.clone(), digest: digest.clone() },
+            false => Entry::Denied { ask: ask.to_owned(), by: by.name.clone(), digest: digest.clone() },
         };
         self.journal.append(&entry, now).map_err(refused)?;
-        let mut approvals = self.store.get_or_default::<Approvals>()?;
+        let users = open.users.iter().copied().collect();
         let answer = crate::model::Answer {
             granted,
             at: now,
             by: by.name.clone(),
-            digest: view.plan.digest.clone(),
+            digest,
             reason: open.reason,
-            users: open.users.iter().copied().collect(),
+            users,
         };
         approvals.0.insert(ask.to_owned(), answer);
         self.store.put(&approvals)?;
         self.store.flush()?;
+        Ok(Answer::Said { message: self.said(open, granted) })
+    }
+
+    /// What an answer means for what happens next.
+    fn said(&self, ask: &Ask, granted: bool) -> String {
+        let concerned = words::how_many(ask.users.len() as u64, "mailbox", "mailboxes");
+        let next = match (granted, self.stopped()) {
+            (false, _) => "nothing is done about it; `mailkeeper approve` takes the answer back".to_owned(),
+            (true, Some(reason)) => format!("nothing is sent yet: {}", reason.sentence()),
+            (true, None) => "the next pass acts on it, within the limits of the policy".to_owned(),
+        };
         let verb = if granted { "approved" } else { "denied" };
-        Ok(Answer::Said {
-            message: format!("{verb} {ask} for {} mailboxes: {}", open.users.len(), open.question),
-        })
+        format!("{verb} {} ({concerned}): {}\n{next}", ask.id, ask.question)
+    }
+
+    /// An answer holds for the question that was read and for no other, so one to a question that is gone is refused.
+    fn no_such_ask(&self, ask: &str, answered: Option<&crate::model::Answer>) -> Refusal {
+        if let Some(before) = answered {
+            return Refusal::usage(format!("{}; the question is closed", answered_already(ask, before)));
+        }
+        let open = self.open_asks().unwrap_or_default();
+        let ids: Vec<&str> = open.iter().map(|open| open.id.as_str()).collect();
+        let near = nearest(ask, ids.iter().copied()).map(|near| format!(" Did you mean {near}?"));
+        let others = match ids.is_empty() {
+            true => "No question is open at the moment.".to_owned(),
+            false => format!("Open are: {}.", ids.join(", ")),
+        };
+        Refusal::usage(format!(
+            "there is no open question {ask}, so nothing was recorded: it was misspelt, the mailbox is no longer at \
+             risk, or the situation changed and a new question was asked.{} {others} `mailkeeper asks` shows them.",
+            near.unwrap_or_default()
+        ))
     }
 
     fn hold(&self, duration: Option<Span>, reason: &str, by: &Person) -> Result<Answer, Refusal> {
@@ -190,9 +238,24 @@ impl Desk {
     }
 
     fn history(&self, user: Option<&str>, limit: usize) -> Result<Answer, Refusal> {
-        let user = user.map(|name| self.find(name)).transpose()?.map(|known| known.id());
-        let lines = self.journal.history(user, limit).map_err(refused)?;
-        Ok(Answer::History { lines })
+        let user = user.map(|name| lookup::find(&self.store, name)).transpose()?.map(|known| known.id());
+        let lines = self.journal.history(user, limit.min(HISTORY_LONGEST)).map_err(refused)?;
+        let names = lookup::names(&self.store, lines.iter().filter_map(|line| line.entry.user()))?;
+        Ok(Answer::History { lines, names })
+    }
+
+    fn report(&self, since: Span) -> Result<Answer, Refusal> {
+        let now = self.clock.now();
+        let mut counting = Counting::new(&self.tenant, now - since, now);
+        let walked = self.journal.for_each(|line| counting.note(line)).map_err(refused)?;
+        if let Some(bad) = walked.first_bad {
+            return Err(Refusal::failed(format!(
+                "the journal is broken in segment {} at byte {} ({}): no report is made from half of it",
+                bad.segment, bad.offset, bad.reason
+            )));
+        }
+        let summary = counting.finish(self.view().ok().as_ref());
+        Ok(Answer::Report { summary: Box::new(summary) })
     }
 
     fn verify(&self) -> Result<Answer, Refusal> {
@@ -209,6 +272,14 @@ impl Desk {
     }
 }
 
+fn answered_already(ask: &str, answer: &crate::model::Answer) -> String {
+    let verb = if answer.granted { "approved" } else { "denied" };
+    format!("{ask} was {verb} by {} on {}", answer.by, answer.at.human())
+}
+
 fn refused(error: JournalError) -> Refusal {
     Refusal::failed(crate::errors::chain(&error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -279,6 +279,13 @@ pub(super) fn group_members(id: GroupId) -> Request {
     Request::get(Endpoint::GroupMembers, path)
 }
 
+/// The users in the group itself, not in groups inside it: whom a licence of the group reaches (Entra: group-based
+/// licensing has no nested groups).
+pub(super) fn group_direct_members(id: GroupId) -> Request {
+    let path = format!("/groups/{id}/members/microsoft.graph.user?$select=id&$top={PAGE_SIZE}");
+    Request::get(Endpoint::GroupMembers, path)
+}
+
 pub(super) fn mailbox_kind(id: UserId) -> Request {
     let path = format!("/users/{id}/mailboxSettings/userPurpose");
     Request { priority: Priority::Low, ..Request::get(Endpoint::MailboxKind, path) }

@@ -182,6 +182,9 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
         return None;
     }
     let is_ours = || matches!(policy.ruling(known), Ruling::Keep(_) | Ruling::Undetermined { .. });
+    if is_suspicious(known) {
+        return is_ours().then_some(Urgency::Kind);
+    }
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
         (Some(_), Some(_)) => return None,
@@ -194,6 +197,13 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
 }
 
+/// A licence that went since the mailbox was last asked about may have gone on purpose: a mailbox that was converted to
+/// a shared one needs none.
+fn is_suspicious(known: &KnownUser) -> bool {
+    let asked = known.mailbox.last_probe.as_ref().map(|probe| probe.at);
+    known.loss.as_ref().is_some_and(|loss| asked.is_some_and(|asked| asked < loss.noticed))
+}
+
 /// When a mailbox that was asked about before is worth another question.
 enum Again {
     Now,
@@ -203,6 +213,9 @@ enum Again {
 
 fn again_at(known: &KnownUser) -> Again {
     let Some(probe) = &known.mailbox.last_probe else { return Again::Now };
+    if is_suspicious(known) {
+        return Again::Now;
+    }
     match probe.answer {
         // Its identity was not to be had: not in this cloud, or not from a replica that lagged behind.
         ProbeAnswer::Reachable { primary_id: None, .. } => Again::At(probe.at + ASK_IDENTITY_AGAIN),

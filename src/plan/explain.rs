@@ -1,16 +1,24 @@
-//! Why mailkeeper does what it does for one user: a document, and its text. Pure; the same facts give the same text.
+//! Why mailkeeper does what it does for one user: a document; its text is in `text`. Pure; the same facts give the same
+//! document.
+//!
+//! Users that are left alone are explained as completely as those that are repaired: whoever asks wants to know which
+//! line of the policy says so, and what becomes of the mailbox meanwhile.
+
+mod text;
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{Finding, diff};
+use crate::diff::{DELETED_RETENTION, Finding, diff};
 use crate::model::{
-    Action, Attempt, Catalog, Certainty, Conflicts, Drift, Entitlement, Evidence, KnownUser, LedgerEntry,
-    Pending, Plan, Presence, ProbeAnswer, Reason, RuleRef, Timestamp, UserId, Verdict,
+    Attempt, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry,
+    License, Pending, Plan, Presence, ProbeAnswer, Reason, Response, RuleRef, Span, Timestamp, UserId,
+    Verdict,
 };
 use crate::policy::{Policy, Ruling};
+
+pub use text::describe;
 
 /// Everything an administrator asks at three in the morning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,13 +30,22 @@ pub struct Explanation {
     pub verdict: Standing,
     /// One sentence: what is the matter.
     pub summary: String,
+    /// What becomes of the mailbox while nobody acts, where that is known.
+    pub fate: Option<String>,
     pub rule: RuleView,
+    /// Why the newest policy is not the one in force.
+    pub policy_failed: bool,
     pub observed: ObservedView,
+    /// Another account with one of the same addresses.
+    pub same_address: Option<OtherAccount>,
     pub drift: Option<Drift>,
     pub next: String,
     pub attempts: Vec<Attempt>,
+    pub next_attempt: Option<Timestamp>,
     pub pending: Option<Pending>,
     pub last_verdict: Option<Verdict>,
+    /// The last entries of the journal about this user, oldest first.
+    pub past: Vec<Past>,
 }
 
 /// Where the user stands.
@@ -38,17 +55,39 @@ pub enum Standing {
     Healthy,
     LeftAlone,
     AtRisk,
+    /// The limit has passed, or the account is in neither list.
+    Lost,
 }
 
 /// Which entry of the policy decides, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ruling", rename_all = "snake_case")]
 pub enum RuleView {
-    Keep { rule: RuleRef, policy_digest: String, revision: Option<String> },
-    Offboarded { reason: String, file: String, line: u32 },
-    Protected { reason: String, file: String, line: u32 },
-    NoRule,
-    Undetermined { fact: String },
+    Keep {
+        rule: RuleRef,
+        on_license_lost: Response,
+        on_deleted: Response,
+        settle: Span,
+        policy_digest: String,
+        revision: Option<String>,
+    },
+    Offboarded {
+        reason: String,
+        file: String,
+        line: u32,
+    },
+    Protected {
+        reason: String,
+        file: String,
+        line: u32,
+    },
+    /// `tried`: every keep rule, none of which matches.
+    NoRule {
+        tried: Vec<RuleRef>,
+    },
+    Undetermined {
+        fact: String,
+    },
 }
 
 /// What was observed, and when.
@@ -58,6 +97,8 @@ pub struct ObservedView {
     pub as_of: Option<Timestamp>,
     pub presence: Presence,
     pub account_enabled: Option<bool>,
+    pub on_premises_synced: bool,
+    pub usage_location: Option<String>,
     pub licenses: Vec<String>,
     pub entitlement: Entitlement,
     pub remembered_licenses: Vec<String>,
@@ -69,40 +110,55 @@ pub struct ObservedView {
     pub sightings: u32,
 }
 
+/// Another account that answers to an address of this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherAccount {
+    pub id: UserId,
+    pub upn: String,
+    pub presence: Presence,
+}
+
+/// One entry of the journal, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    pub at: Timestamp,
+    pub what: String,
+}
+
 /// What an explanation is made from.
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub now: Timestamp,
     pub policy: &'a Policy,
+    /// The newest policy is bad; `policy` is the last good one.
+    pub policy_failed: bool,
     pub known: &'a KnownUser,
     pub entry: Option<&'a LedgerEntry>,
     pub catalog: &'a Catalog,
-    pub conflicts: &'a Conflicts,
+    /// Found by looking for this user's addresses, so that the explanation says what the plan says.
+    pub same_address: Option<OtherAccount>,
     pub last_complete: Option<Timestamp>,
     /// The newest plan.
     pub plan: Option<&'a Plan>,
     /// Why nothing at all is sent at the moment (`observe` mode, hold), if so.
     pub stopped: Option<Reason>,
+    /// The last entries of the journal about this user, oldest first.
+    pub past: Vec<Past>,
 }
 
 /// Explains one user.
 pub fn explain(facts: &Facts<'_>) -> Explanation {
     let known = facts.known;
-    let finding = diff(facts.policy, known, facts.catalog, facts.conflicts, facts.now);
-    let (verdict, summary, drift) = match finding {
-        Finding::Healthy => (Standing::Healthy, "the mailbox is where the policy wants it".to_owned(), None),
-        Finding::LeftAlone { reason, drift, detail } => {
-            let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-            let trouble =
-                drift.map_or(String::new(), |kind| format!("{}, but ", kind.label().replace('_', " ")));
-            (Standing::LeftAlone, format!("{trouble}{}{detail}", reason.sentence()), None)
-        }
-        Finding::Drift(drift) => (Standing::AtRisk, drift_summary(&drift, facts.now), Some(*drift)),
+    let others = facts.same_address.iter().map(|other| (known.id(), other.id));
+    let conflicts = Conflicts { same_address: others.collect() };
+    let finding = diff(facts.policy, known, facts.catalog, &conflicts, facts.now);
+    let next = next_move(facts, &finding);
+    let (verdict, summary, fate) = standing(facts, &finding);
+    let drift = match finding {
+        Finding::Drift(drift) => Some(*drift),
+        Finding::Healthy | Finding::LeftAlone { .. } => None,
     };
-    let next = match &drift {
-        Some(_) => next_move(facts),
-        None => "nothing: there is nothing to do for this user".to_owned(),
-    };
+    let entry = facts.entry;
     Explanation {
         id: known.id(),
         upn: known.user.upn.clone(),
@@ -110,30 +166,98 @@ pub fn explain(facts: &Facts<'_>) -> Explanation {
         at: facts.now,
         verdict,
         summary,
+        fate,
         rule: rule_view(facts),
+        policy_failed: facts.policy_failed,
         observed: observed_view(facts),
+        same_address: facts.same_address.clone(),
         drift,
         next,
-        attempts: facts.entry.map(|entry| entry.attempts.clone()).unwrap_or_default(),
-        pending: facts.entry.and_then(|entry| entry.pending.clone()),
-        last_verdict: facts.entry.and_then(|entry| entry.last_verdict),
+        attempts: entry.map(|entry| entry.attempts.clone()).unwrap_or_default(),
+        next_attempt: entry.and_then(|entry| entry.next_attempt),
+        pending: entry.and_then(|entry| entry.pending.clone()),
+        last_verdict: entry.and_then(|entry| entry.last_verdict),
+        past: facts.past.clone(),
     }
 }
 
-fn drift_summary(drift: &Drift, now: Timestamp) -> String {
-    let what = drift.kind.label().replace('_', " ");
-    let cause = drift.cause.label().replace('_', " ");
+fn standing(facts: &Facts<'_>, finding: &Finding) -> (Standing, String, Option<String>) {
+    match finding {
+        Finding::Healthy => (Standing::Healthy, "the mailbox is where the policy wants it".to_owned(), None),
+        Finding::LeftAlone { reason, drift, detail } => {
+            let detail = detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+            let summary = match drift {
+                Some(kind) => format!("{}, but {}{detail}", trouble(*kind), reason.sentence()),
+                None => format!("{}{detail}", reason.sentence()),
+            };
+            (Standing::LeftAlone, summary, drift.and_then(|_| unkept(facts)))
+        }
+        Finding::Drift(drift) => {
+            let cause = because(drift.cause).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let standing = match drift.blocked {
+                Some(Reason::Expired | Reason::Gone) => Standing::Lost,
+                Some(_) | None => Standing::AtRisk,
+            };
+            (standing, format!("{}{cause}", trouble(drift.kind)), Some(drift_fate(drift, facts.now)))
+        }
+    }
+}
+
+/// What is the matter with a mailbox, as a clause.
+pub fn trouble(kind: DriftKind) -> &'static str {
+    match kind {
+        DriftKind::Unlicensed => "no licence gives this mailbox any more",
+        DriftKind::Deleted => "the account was deleted",
+        DriftKind::UnlicensedAndDeleted => "the licence was lost and the account deleted",
+        DriftKind::Gone => "the account is neither live nor among the deleted ones",
+    }
+}
+
+/// How it came about, as a clause; `None` where [`trouble`] says it already.
+pub fn because(cause: Cause) -> Option<&'static str> {
+    match cause {
+        Cause::LicenseRemoved => Some("a direct licence was removed"),
+        Cause::GroupLicenseRemoved => Some("it came through a group, and no longer does"),
+        Cause::GroupLicenseError => Some("the licensing group reports an error"),
+        Cause::PlanDisabled => Some("Exchange was switched off in the licence"),
+        Cause::SubscriptionLapsed => Some("the subscription lapsed"),
+        Cause::NeverLicensed => Some("never seen licensed"),
+        Cause::AccountDeleted => None,
+        Cause::AccountPurged => Some("purged, or vanished"),
+    }
+}
+
+fn drift_fate(drift: &Drift, now: Timestamp) -> String {
     match (drift.clock.certainty, drift.clock.deadline) {
-        (Certainty::NotRunning, _) => format!("{what} ({cause}); no clock runs"),
+        (Certainty::NotRunning, _) => "no clock runs: nothing is lost by waiting".to_owned(),
         (Certainty::Unknown, _) | (_, None) => {
-            format!("{what} ({cause}); the deadline is NOT KNOWN, it may be close")
+            "nobody knows how much time is left: it may be a month or nothing".to_owned()
         }
         (Certainty::Known | Certainty::Hinted, Some(deadline)) if deadline <= now => {
-            format!("{what} ({cause}); the limit was reached on {}", deadline.human())
+            format!("the limit was reached on {}, {} ago", deadline.human(), now - deadline)
         }
         (Certainty::Known | Certainty::Hinted, Some(deadline)) => {
-            format!("{what} ({cause}); lost for good on {}, in {}", deadline.human(), deadline - now)
+            format!("lost for good on {}, in {}", deadline.human(), deadline - now)
         }
+    }
+}
+
+/// When Microsoft deletes what nobody keeps.
+fn unkept(facts: &Facts<'_>) -> Option<String> {
+    let said = |end: Timestamp, doubt: &str| match end > facts.now {
+        true => {
+            format!("if nobody acts: lost for good on {}{doubt}, in {}", end.human(), end - facts.now)
+        }
+        false => format!("nobody acted: the limit was {}{doubt}", end.human()),
+    };
+    match facts.known.presence {
+        Presence::Deleted { since } => Some(said(since + DELETED_RETENTION, "")),
+        Presence::Live => {
+            let loss = facts.known.loss.as_ref()?;
+            let start = loss.last_with.unwrap_or(loss.noticed);
+            Some(said(start + facts.policy.retention.days, " at the earliest"))
+        }
+        Presence::Missing { .. } | Presence::Gone { .. } => None,
     }
 }
 
@@ -141,6 +265,9 @@ fn rule_view(facts: &Facts<'_>) -> RuleView {
     match facts.policy.ruling(facts.known) {
         Ruling::Keep(rule) => RuleView::Keep {
             rule: rule.reference(),
+            on_license_lost: rule.on_license_lost,
+            on_deleted: rule.on_deleted,
+            settle: rule.settle,
             policy_digest: facts.policy.digest.clone(),
             revision: facts.policy.revision.clone(),
         },
@@ -150,14 +277,16 @@ fn rule_view(facts: &Facts<'_>) -> RuleView {
         Ruling::Protected(entry) => {
             RuleView::Protected { reason: entry.reason.clone(), file: entry.file.clone(), line: entry.line }
         }
-        Ruling::NoRule => RuleView::NoRule,
+        Ruling::NoRule => {
+            RuleView::NoRule { tried: facts.policy.keep.iter().map(|rule| rule.reference()).collect() }
+        }
         Ruling::Undetermined { fact } => RuleView::Undetermined { fact },
     }
 }
 
 fn observed_view(facts: &Facts<'_>) -> ObservedView {
     let known = facts.known;
-    let names = |licenses: &[crate::model::License]| -> Vec<String> {
+    let names = |licenses: &[License]| -> Vec<String> {
         let names: BTreeSet<String> =
             licenses.iter().map(|license| facts.catalog.name(license.sku)).collect();
         names.into_iter().collect()
@@ -167,6 +296,8 @@ fn observed_view(facts: &Facts<'_>) -> ObservedView {
         as_of: facts.last_complete,
         presence: known.presence.clone(),
         account_enabled: known.user.account_enabled,
+        on_premises_synced: known.user.on_premises_synced,
+        usage_location: known.user.usage_location.clone(),
         licenses: names(known.user.licenses()),
         entitlement: Entitlement::of(&known.user, facts.catalog),
         remembered_licenses: known
@@ -182,173 +313,64 @@ fn observed_view(facts: &Facts<'_>) -> ObservedView {
             ProbeAnswer::NoMailbox => "no reachable mailbox".to_owned(),
             ProbeAnswer::Unreadable => "cannot be read with these permissions or in this cloud".to_owned(),
         }),
-        first_seen: facts.entry.filter(|entry| entry.is_open()).map(|entry| entry.first_seen),
+        first_seen: facts.entry.filter(|entry| entry.resolved.is_none()).map(|entry| entry.first_seen),
         sightings: facts.entry.map_or(0, |entry| entry.sightings),
     }
 }
 
-fn next_move(facts: &Facts<'_>) -> String {
-    let id = facts.known.id();
-    let Some(plan) = facts.plan else { return "no pass has planned yet".to_owned() };
-    if let Some(step) = plan.steps.iter().find(|step| step.user == id) {
-        let what = describe(&step.action);
-        return match facts.stopped {
-            Some(reason) => format!("would {what}, but {}", reason.sentence()),
-            None => format!("{what} (attempt {})", step.attempt),
-        };
-    }
-    let Some(waiting) = plan.waiting.iter().find(|waiting| waiting.user == id) else {
-        return "the next pass looks at it: it was not in the newest plan".to_owned();
-    };
-    let until = waiting.until.map(|until| format!(", until {}", until.human())).unwrap_or_default();
-    let detail = waiting.detail.as_ref().map(|detail| format!(" [{detail}]")).unwrap_or_default();
-    format!("{}{until}{detail}", waiting.reason.sentence())
-}
-
-/// An action as a person says it.
-pub fn describe(action: &Action) -> String {
-    match action {
-        Action::AssignLicense { part_number, disabled_plans, takes_seat, .. } => {
-            let verb = if *takes_seat { "assign" } else { "switch the Exchange plan on again in" };
-            let kept = match disabled_plans.len() {
-                0 => String::new(),
-                1 => ", leaving 1 service plan off as it was".to_owned(),
-                count => format!(", leaving {count} service plans off as they were"),
-            };
-            format!("{verb} {part_number}{kept}")
-        }
-        Action::AddToGroup { group } => format!("put back into the licensing group {group}"),
-        Action::SetUsageLocation { location } => {
-            format!("set the usage location {location} that the policy gives")
-        }
-        Action::Restore => "restore the deleted account".to_owned(),
-    }
-}
-
-impl Explanation {
-    /// The explanation as text, for a terminal; no colour, no times but those of the facts.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        let name = self.display_name.as_ref().map(|name| format!("  {name}")).unwrap_or_default();
-        let _ = writeln!(text, "{}{name}\n  {}\n  id {}\n", self.upn, self.summary, self.id);
-        let _ = writeln!(text, "rule      {}", self.rule.to_text());
-        self.write_observed(&mut text);
-        if let Some(drift) = &self.drift {
-            write_clock(&mut text, drift, self.at);
-        }
-        let _ = writeln!(text, "next      {}", self.next);
-        if let Some(pending) = &self.pending {
-            let _ = writeln!(
-                text,
-                "pending   {} sent {}, effect not observed yet",
+fn next_move(facts: &Facts<'_>, finding: &Finding) -> String {
+    match finding {
+        Finding::Healthy => match facts.entry.and_then(|entry| entry.pending.as_ref()) {
+            Some(pending) => format!(
+                "the proof of the repair ({}, {}) is awaited",
                 describe(&pending.action),
                 pending.sent.human()
-            );
+            ),
+            None => "nothing: there is nothing to do for this user".to_owned(),
+        },
+        Finding::LeftAlone { drift: None, .. } => {
+            "nothing: there is nothing to do for this user".to_owned()
         }
-        for attempt in &self.attempts {
-            let outcome = attempt.outcome.map_or("no outcome was recorded", |outcome| outcome.label());
-            let _ = writeln!(
-                text,
-                "tried     {}  {}: {outcome}. {}",
-                attempt.at.human(),
-                describe(&attempt.action),
-                attempt.detail
-            );
+        Finding::LeftAlone { reason: Reason::Undetermined, drift: Some(_), .. } => {
+            "nothing is sent until that fact can be read; `mailkeeper doctor` says what is in the way".to_owned()
         }
-        if let Some(verdict) = self.last_verdict {
-            let _ = writeln!(text, "proof     {}", verdict.label());
+        Finding::LeftAlone { reason: Reason::NeverHadMailbox, drift: Some(_), .. } => {
+            "nothing, unless the rule says adopt: true".to_owned()
         }
-        text
+        Finding::LeftAlone { drift: Some(_), .. } => {
+            "nothing, ever, while the policy says so: whoever wants the mailbox acts by hand, or changes the policy"
+                .to_owned()
+        }
+        Finding::Drift(drift) => drift_move(facts, drift),
     }
+}
 
-    fn write_observed(&self, text: &mut String) {
-        let seen = &self.observed;
-        let as_of =
-            seen.as_of.map_or("never observed completely".to_owned(), |at| format!("as of {}", at.human()));
-        let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-        let account = match (&seen.presence, seen.account_enabled) {
-            (Presence::Live, Some(true)) => "live, enabled".to_owned(),
-            (Presence::Live, Some(false)) => "live, disabled".to_owned(),
-            (Presence::Live, None) => "live".to_owned(),
-            (Presence::Deleted { since }, _) => format!("deleted on {}", since.human()),
-            (Presence::Missing { noticed }, _) => format!("in neither list since {}", noticed.human()),
-            (Presence::Gone { noticed }, _) => format!("gone since {}", noticed.human()),
+fn drift_move(facts: &Facts<'_>, drift: &Drift) -> String {
+    let plan = facts.plan.filter(|_| drift.blocked.is_none());
+    let step = plan.and_then(|plan| plan.steps.iter().find(|step| step.user == drift.user));
+    if let Some(step) = step {
+        let what = describe(&step.action);
+        let is_sent = facts.entry.is_some_and(|entry| entry.pending.is_some());
+        return match facts.stopped {
+            _ if is_sent => format!("{what}: sent, its effect is awaited"),
+            Some(reason) => format!("would {what}, but {}", reason.sentence()),
+            None => format!("{what}, at the next pass (attempt {})", step.attempt),
         };
-        let _ = writeln!(text, "observed  {as_of}: {account}");
-        let _ = writeln!(
-            text,
-            "          licences {}; while healthy {}",
-            list(&seen.licenses),
-            list(&seen.remembered_licenses)
-        );
-        let kind = seen.mailbox_kind.as_deref().unwrap_or("of unknown kind");
-        let id = seen.mailbox_id.as_deref().unwrap_or("not recorded");
-        let asked = match (&seen.mailbox_answer, seen.mailbox_asked) {
-            (Some(answer), Some(at)) => format!("; asked {}: {answer}", at.human()),
-            (Some(_) | None, _) => String::new(),
-        };
-        let _ = writeln!(text, "          mailbox {kind}, identity {id}{asked}");
     }
+    let waiting = facts.plan.and_then(|plan| plan.waiting.iter().find(|waiting| waiting.user == drift.user));
+    let reason = drift.blocked.or(waiting.map(|waiting| waiting.reason));
+    let Some(reason) = reason else {
+        return "the next pass decides: it was not in the newest plan".to_owned();
+    };
+    let waiting = waiting.filter(|waiting| waiting.reason == reason);
+    let until = waiting.and_then(|waiting| waiting.until).filter(|until| *until > facts.now);
+    let until = until.map(|until| format!("; next look {}, in {}", until.human(), until - facts.now));
+    let detail = waiting.and_then(|waiting| waiting.detail.as_ref()).map(|detail| format!(" [{detail}]"));
+    let ask = facts.plan.and_then(|plan| plan.asks.iter().find(|ask| ask.users.contains(&drift.user)));
+    let ask = ask.map(|ask| format!("; answer with: mailkeeper approve {} (or deny)", ask.id));
+    let [until, detail, ask] = [until, detail, ask].map(Option::unwrap_or_default);
+    format!("nothing is sent: {}{detail}{until}{ask}", reason.sentence())
 }
 
-impl RuleView {
-    fn to_text(&self) -> String {
-        match self {
-            Self::Keep { rule, policy_digest, revision } => {
-                let short: String = policy_digest.chars().take(12).collect();
-                let commit = revision.as_ref().map(|commit| format!(", commit {commit}")).unwrap_or_default();
-                format!("keep \"{}\", {}:{} (policy {short}{commit})", rule.name, rule.file, rule.line)
-            }
-            Self::Offboarded { reason, file, line } => format!("off-boarded, {file}:{line}: {reason}"),
-            Self::Protected { reason, file, line } => format!("protected, {file}:{line}: {reason}"),
-            Self::NoRule => "no keep rule names this user".to_owned(),
-            Self::Undetermined { fact } => format!("not decided: {fact}"),
-        }
-    }
-}
-
-fn write_clock(text: &mut String, drift: &Drift, now: Timestamp) {
-    let clock = &drift.clock;
-    let left =
-        |at: Timestamp| if at > now { format!("in {}", at - now) } else { format!("{} ago", now - at) };
-    if let (Some(deadline), Some(act_by)) = (clock.deadline, clock.act_by) {
-        let _ = writeln!(
-            text,
-            "clock     deadline {} ({}), act by {} ({})",
-            deadline.human(),
-            left(deadline),
-            act_by.human(),
-            left(act_by)
-        );
-    }
-    if let Some(earliest) = clock.earliest.filter(|earliest| *earliest != clock.latest) {
-        let uncertainty = clock.latest - earliest;
-        let _ = writeln!(
-            text,
-            "          lost between {} and {} ({uncertainty}); the earlier end counts",
-            earliest.human(),
-            clock.latest.human()
-        );
-    }
-    for evidence in &clock.evidence {
-        let _ = writeln!(text, "evidence  {}", evidence_text(evidence));
-    }
-}
-
-fn evidence_text(evidence: &Evidence) -> String {
-    match evidence {
-        Evidence::Observed { last_with, noticed } => {
-            format!("our observations: with licence on {}, without on {}", last_with.human(), noticed.human())
-        }
-        Evidence::FirstSeenWithout { noticed } => {
-            format!("first seen on {}, already without a licence", noticed.human())
-        }
-        Evidence::AssignedPlan { date } => {
-            format!("assignedPlans dates the Exchange plan {} (undocumented, a hint only)", date.human())
-        }
-        Evidence::DeletedDateTime { date } => format!("the directory dates the deletion {}", date.human()),
-        Evidence::Hold { service_instance } => {
-            format!("{service_instance} reports a provisioning error: a hold keeps the mailbox active")
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

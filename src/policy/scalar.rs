@@ -152,7 +152,11 @@ pub fn reads_as_text(text: &str) -> bool {
     let lowered = text.to_ascii_lowercase();
     let unsigned = lowered.trim_start_matches(['+', '-']);
     let is_word = matches!(unsigned, "" | "~" | "null" | "true" | "false" | ".inf" | ".nan");
-    let is_based = ["0x", "0o", "0b"].iter().any(|base| unsigned.starts_with(base));
+    // Only with digits of that base: one object id in 256 begins with `0b`.
+    let is_based = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().any(|(prefix, radix)| {
+        let digits = unsigned.strip_prefix(prefix);
+        digits.is_some_and(|digits| digits.chars().all(|digit| digit == '_' || digit.is_digit(radix)))
+    });
     !is_word && !is_based && unsigned.parse::<f64>().is_err()
 }
 
@@ -208,12 +212,13 @@ mod tests {
 
     #[test]
     fn norway_is_text() {
-        for text in ["NO", "no", "on", "yes", "off", "Y", "5%", "30m", "a1", "1_000"] {
+        for text in ["NO", "no", "on", "yes", "off", "Y", "5%", "30m", "a1", "1_000", "0bb4d9f0-58fb"] {
             assert!(reads_as_text(text), "{text}");
         }
-        for other in
-            ["true", "False", "null", "~", "42", "-1", "010", "1e3", "0x1f", "0o17", ".5", ".inf", "-.inf"]
-        {
+        for other in [
+            "true", "False", "null", "~", "42", "-1", "010", "1e3", "0x1f", "0o17", "0b11", ".5", ".inf",
+            "-.inf",
+        ] {
             assert!(!reads_as_text(other), "{other}");
         }
     }

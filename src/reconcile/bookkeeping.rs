@@ -169,6 +169,7 @@ impl Books<'_> {
             earliest: drift.clock.earliest,
             latest: drift.clock.latest,
             deadline: drift.clock.deadline,
+            cause: Some(drift.cause),
         };
         self.journal.append(&journal_entry, self.now)?;
         kept.events.push(RecentEvent {

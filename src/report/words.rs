@@ -41,6 +41,11 @@ pub fn how_many(number: u64, singular: &str, plural: &str) -> String {
     format!("{} {}", count_of(number), if number == 1 { singular } else { plural })
 }
 
+/// `3.2 MB`, in units of a million bytes.
+pub fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1_000_000.0)
+}
+
 /// `4m ago`, `in 2h`, `now`.
 pub fn distance(at: Timestamp, now: Timestamp) -> String {
     let span = at - now;

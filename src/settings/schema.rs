@@ -136,8 +136,8 @@ pub struct AuthFile {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointsFile {
-    /// Such as https://graph.microsoft.com/v1.0
+    /// Such as `https://graph.microsoft.com/v1.0`
     pub graph: Option<String>,
-    /// Such as https://login.microsoftonline.com
+    /// Such as `https://login.microsoftonline.com`
     pub login: Option<String>,
 }

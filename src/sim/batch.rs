@@ -120,9 +120,20 @@ impl Tenant {
     }
 }
 
+/// Inside a batch the letter case of header names matters: Microsoft's JavaScript client looks for `Content-Type`, as
+/// the samples of Graph write it.
+fn written_name(name: &str) -> &str {
+    match name {
+        "content-type" => "Content-Type",
+        "retry-after" => "Retry-After",
+        "location" => "Location",
+        other => other,
+    }
+}
+
 fn item_json(id: &str, response: &HttpResponse) -> Value {
     let headers: serde_json::Map<String, Value> =
-        response.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        response.headers.iter().map(|(name, value)| (written_name(name).to_owned(), json!(value))).collect();
     let body = if response.body.is_empty() {
         Value::Null
     } else {

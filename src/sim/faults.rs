@@ -62,9 +62,6 @@ impl Rates {
         conflict: 0.03,
     };
 
-    /// A good day.
-    const POLITE: Rates = Rates { throttled: 0.002, server_error: 0.001, stale: 0.02, ..Rates::NONE };
-
     /// For some hours almost every second request is refused.
     const STORM: Rates = Rates { throttled: 0.45, server_error: 0.08, ..Rates::NONE };
 
@@ -138,8 +135,9 @@ impl Faults {
         Self::with_rates(seed, Rates::HOSTILE)
     }
 
+    /// No faults, and the time that a good connection takes.
     pub fn polite(seed: u64) -> Self {
-        Self::with_rates(seed, Rates::POLITE)
+        Self::with_rates(seed, Rates::NONE)
     }
 
     /// No faults and no latency.

@@ -59,7 +59,10 @@ async fn read(request: Request) -> Option<HttpRequest> {
     };
     let host = parts.headers.get(header::HOST)?.to_str().ok()?;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let mut read = HttpRequest::new(method, format!("http://{host}{target}"));
+    // Links in answers point where the client came from, which is https behind a proxy that ends TLS.
+    let is_behind_tls = parts.headers.get("x-forwarded-proto").is_some_and(|scheme| scheme == "https");
+    let scheme = if is_behind_tls { "https" } else { "http" };
+    let mut read = HttpRequest::new(method, format!("{scheme}://{host}{target}"));
     for (name, value) in &parts.headers {
         read = read.with_header(name.as_str(), value.to_str().ok()?);
     }

@@ -1,6 +1,6 @@
-//! The portable copy of one tenant's records: JSON lines that need neither sled nor this version's encodings. A header,
-//! the records, users in id order, and an end line with counts and the SHA-256 of everything before it. Streams in both
-//! directions; knows no file names.
+//! The portable copy of one tenant's records: JSON lines that need neither sled nor this version's encodings. A
+//! header, the records, users in id order, and an end line with counts and the SHA-256 of everything before it.
+//! Streams in both directions; knows no file names.
 //!
 //! A backup is a memory, not an order: importing forgets approvals, and where the next delta starts, so that no old
 //! decision is carried out again and the next observation is a full one.
@@ -132,7 +132,62 @@ pub fn import(store: &TenantStore, input: &mut (impl BufRead + Seek)) -> Result<
 /// # Errors
 /// As [`import`].
 pub fn check(tenant: TenantId, input: &mut impl BufRead) -> Result<(Header, Counts)> {
+    let (header, counts) = check_any(input)?;
+    if header.tenant != tenant {
+        return Err(Error::Backup(format!("it belongs to tenant {}", header.tenant)));
+    }
+    Ok((header, counts))
+}
+
+/// What [`read`] shows of a backup, in this order.
+#[derive(Debug)]
+pub enum Part {
+    Seats(Seats),
+    Ledger(UserId, Box<LedgerEntry>),
+    User(Box<KnownUser>),
+}
+
+/// Shows the users of a backup, and before them the products and the ledger; records of a moment are passed over. May
+/// be called again.
+///
+/// # Errors
+/// [`Error::Backup`] for a damaged backup: nothing was shown then.
+pub fn read(input: &mut (impl BufRead + Seek), mut look: impl FnMut(Part)) -> Result<Header> {
+    let start = |input: &mut dyn Seek| -> Result<()> {
+        input.seek(SeekFrom::Start(0)).map(drop).map_err(|error| failed(Operation::Import, error))
+    };
+    start(input)?;
+    let (header, _) = check_any(input)?;
+    start(input)?;
     let mut lines = Lines::new(input);
+    while let Some(line) = lines.next()? {
+        match line {
+            Line::Seats(seats) => look(Part::Seats(seats)),
+            Line::Ledger { user, entry } => look(Part::Ledger(user, Box::new(entry))),
+            Line::User(user) => look(Part::User(user)),
+            Line::Header(_)
+            | Line::Cursor(_)
+            | Line::Plan(_)
+            | Line::Observation(_)
+            | Line::LastPass(_)
+            | Line::Hold(_)
+            | Line::Approvals(_)
+            | Line::Tally(_)
+            | Line::End(_) => {}
+        }
+    }
+    Ok(header)
+}
+
+/// How a backup starts, without reading the rest.
+///
+/// # Errors
+/// [`Error::Backup`] when it does not start like one, or is a newer version's.
+pub fn header(input: &mut impl BufRead) -> Result<Header> {
+    header_of(&mut Lines::new(input))
+}
+
+fn header_of(lines: &mut Lines<'_, impl BufRead>) -> Result<Header> {
     let Some(Line::Header(header)) = lines.next()? else {
         return Err(Error::Backup("it does not start like one".to_owned()));
     };
@@ -142,9 +197,12 @@ pub fn check(tenant: TenantId, input: &mut impl BufRead) -> Result<(Header, Coun
             header.version
         )));
     }
-    if header.tenant != tenant {
-        return Err(Error::Backup(format!("it belongs to tenant {}", header.tenant)));
-    }
+    Ok(header)
+}
+
+fn check_any(input: &mut impl BufRead) -> Result<(Header, Counts)> {
+    let mut lines = Lines::new(input);
+    let header = header_of(&mut lines)?;
     let mut counts = Counts::default();
     let end = loop {
         match lines.next()? {

@@ -5,4 +5,5 @@ mod acting;
 mod asking;
 mod daemon;
 mod hostile;
+mod people;
 mod running;

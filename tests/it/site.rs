@@ -1,6 +1,7 @@
 //! A place to run the real binary in: a simulated tenant on loopback, and a directory with settings, policy, secret and
 //! state. The test plays the administrator through [`Site::tenant`] and judges by what the tenant received.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::Write as _;
@@ -211,6 +212,19 @@ tenants:
     /// People with a direct licence whom the policy keeps.
     pub fn staff(&self) -> impl Iterator<Item = UserId> {
         self.company.of(Role::Staff).map(|person| person.id)
+    }
+
+    /// Who got a licence from mailkeeper.
+    ///
+    /// # Panics
+    /// When somebody got two, one was refused, or anything else was changed.
+    pub fn licensed(&self) -> BTreeSet<UserId> {
+        let mut users = BTreeSet::new();
+        for write in self.writes() {
+            assert_eq!((write.operation, write.applied), ("assign license", true), "{write:?}");
+            assert!(users.insert(write.user.expect("a licence is assigned to a user")), "twice: {write:?}");
+        }
+        users
     }
 
     /// Every state-changing request that the tenant received, in order.

@@ -1,5 +1,5 @@
-//! Requests and answers, taken apart: what a request asks for, whom it is about, and what an answer tells the client. Reads the
-//! bytes itself, so that a mistake in the product's request builder is not believed.
+//! Requests and answers, taken apart: what a request asks for, whom it is about, and what an answer tells the client.
+//! Reads the bytes itself, so that a mistake in the product's request builder is not believed.
 
 use std::collections::BTreeSet;
 

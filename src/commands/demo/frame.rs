@@ -9,7 +9,7 @@ use crate::report::words;
 
 use super::lines::day;
 use super::paint::{Line, Style, bar, cut};
-use super::story::{Chronicle, How, Note, NoteKind, Story, short};
+use super::story::{Chronicle, How, Note, NoteKind, Story, short, why_alone};
 use super::world::Weather;
 
 /// Everything that one frame shows.
@@ -212,14 +212,13 @@ fn ended(story: &Story, columns: &Columns) -> Line {
 
 /// Somebody in trouble whom the policy tells to leave alone.
 fn alone(waiting: &Waiting, columns: &Columns) -> Line {
-    let why = waiting.detail.as_deref().map_or_else(|| words::plain(waiting.reason.label()), words::one_line);
     let trouble = words::plain(waiting.drift.label());
     Line::new()
         .add(Style::Dim, "○ ")
         .cell(Style::Dim, &short(&waiting.upn), columns.name)
         .cell(Style::Dim, &trouble, columns.bar)
         .cell(Style::Dim, "", columns.left + 4)
-        .add(Style::Dim, cut(&format!("left alone: {why}"), columns.next))
+        .add(Style::Dim, cut(&format!("left alone: {}", why_alone(waiting)), columns.next))
 }
 
 fn notes(scene: &Scene<'_>, rows: usize) -> Vec<Line> {

@@ -235,16 +235,8 @@ impl Chronicle {
     fn leave_alone(&mut self, waiting: &Waiting, now: Timestamp) {
         let users = self.left_alone.entry(waiting.reason).or_default();
         if users.insert(waiting.user, waiting.upn.clone()).is_none() {
-            let why = waiting
-                .detail
-                .as_deref()
-                .map_or_else(String::new, |why| format!(" ({})", words::one_line(why)));
-            let text = format!(
-                "{}: {}, left alone: {}{why}",
-                short(&waiting.upn),
-                words::plain(waiting.drift.label()),
-                words::plain(waiting.reason.label()),
-            );
+            let (name, trouble) = (short(&waiting.upn), words::plain(waiting.drift.label()));
+            let text = format!("{name}: {trouble}, left alone: {}", why_alone(waiting));
             self.notes.push(Note { at: now, kind: NoteKind::Noticed, text });
         }
     }
@@ -270,6 +262,17 @@ impl Chronicle {
                 }),
             }
         }
+    }
+}
+
+/// Why somebody is left alone, in the words of the policy where it names the person; the details of other reasons speak
+/// of files of this run.
+pub fn why_alone(waiting: &Waiting) -> String {
+    let reason = words::plain(waiting.reason.label());
+    let is_named = matches!(waiting.reason, Reason::Offboarded | Reason::Protected);
+    match waiting.detail.as_deref().filter(|_| is_named) {
+        Some(detail) => format!("{reason} ({})", words::one_line(detail)),
+        None => reason,
     }
 }
 

@@ -128,8 +128,9 @@ pub(super) fn decode_grant(response: &HttpResponse, now: Timestamp) -> Result<Gr
         .filter(|token| is_header_safe(token))
         .ok_or_else(|| malformed("no access token"))?;
     let seconds = wire.expires_in.as_ref().and_then(number);
-    let seconds =
-        seconds.or_else(|| wire.expires_on.as_ref().and_then(number).map(|end| end - now.as_millis() / 1000));
+    let seconds = seconds.or_else(|| {
+        wire.expires_on.as_ref().and_then(number).map(|end| end.saturating_sub(now.as_millis() / 1000))
+    });
     let lifetime =
         seconds.map_or(DEFAULT_LIFETIME, |seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
     let roles = roles(&token);

@@ -116,6 +116,11 @@ impl Client {
     pub fn group_members(&self, id: GroupId) -> Pager<UserId> {
         Pager::new(self.clone(), request::group_members(id), decode_member_ids)
     }
+
+    /// The users in a group itself, page by page: those whom a licence of the group reaches.
+    pub fn group_direct_members(&self, id: GroupId) -> Pager<UserId> {
+        Pager::new(self.clone(), request::group_direct_members(id), decode_member_ids)
+    }
 }
 
 /// A 404 by which the directory says that the object is not there; another 404 is a gateway's or a wrong path.

@@ -171,6 +171,15 @@ fn once_absent_is_a_doubt_twice_is_a_fact_and_a_delta_says_nothing() {
 }
 
 #[test]
+fn what_became_of_the_licence_while_the_user_was_nowhere_is_not_known() {
+    let mut story = Story::new();
+    story.with(&[(E3, &[])]);
+    story.see(None);
+    let loss = story.without().loss.clone().expect("it came back without");
+    assert_eq!((loss.last_with, loss.noticed), (None, story.observed));
+}
+
+#[test]
 fn who_had_no_mailbox_is_forgotten_and_who_had_one_is_remembered_for_a_while() {
     let mut never = user(&[]);
     never.plans.clear();

@@ -63,7 +63,7 @@ fn items_are_throttled_one_by_one() {
     let responses = reply.json["responses"].as_array().expect("responses");
     let refused: Vec<&Value> = responses.iter().filter(|response| response["status"] == 429).collect();
     assert_eq!(refused.len(), 3, "one unit went to the batch itself");
-    assert!(refused.iter().all(|response| response["headers"]["retry-after"].is_string()));
+    assert!(refused.iter().all(|response| response["headers"]["Retry-After"].is_string()));
 }
 
 #[test]

@@ -87,60 +87,228 @@ impl Shapes {
     }
 }
 
-#[test]
-fn answers_have_the_official_shape() {
-    let Some(shapes) = Shapes::load() else { return };
-    let mut lab = Lab::new();
-    let licensed = lab.member("kari");
-    let held = lab.member("held");
-    lab.tenant.set_hold(START, held, true);
-    lab.tenant.remove_licence(START, held, SPE_E3).expect("held");
-    let deleted = lab.member("deleted");
-    lab.tenant.delete_user(START, deleted, DeletedFrom::Graph);
-    lab.add("guest", UserKind::Guest, false);
-    let licences = vec![(SPE_E3, vec![TEAMS1])];
-    let group = lab.tenant.add_group(
-        START,
-        NewGroup { id: None, name: "G".to_owned(), membership: Membership::Assigned, licences },
-    );
-    lab.tenant.add_member(START, group, licensed);
-    lab.wait(Span::from_hours(1));
-    let everything = "id,userPrincipalName,displayName,givenName,surname,mail,mailNickname,proxyAddresses,department,companyName,country,jobTitle,employeeType,userType,usageLocation,accountEnabled,onPremisesSyncEnabled,onPremisesImmutableId,createdDateTime,deletedDateTime,assignedLicenses,assignedPlans,provisionedPlans,licenseAssignmentStates,serviceProvisioningErrors,city,businessPhones,imAddresses,otherMails,state";
-    let restore = lab.post(&format!("/directory/deletedItems/{deleted}/restore"), json!({}));
-    lab.tenant.delete_user(lab.now, deleted, DeletedFrom::Graph);
-    let entities = [
-        ("user", restore.json),
-        ("user", lab.get(&format!("/users/{licensed}?$select={everything}")).json),
-        ("user", lab.get(&format!("/directory/deletedItems/{deleted}")).json),
-        ("mailboxSettings", lab.get(&format!("/users/{licensed}/mailboxSettings")).json),
-        ("exchangeSettings", lab.get(&format!("/users/{licensed}/settings/exchange")).json),
-        ("group", lab.get(&format!("/groups/{group}")).json),
-        ("group", lab.get(&format!("/groups/{group}?$select=id,assignedLicenses,licenseProcessingState,hasMembersWithLicenseErrors,onPremisesSyncEnabled,membershipRule")).json),
-    ];
-    let collections = [
-        ("user", format!("/users?$select={everything}")),
-        ("user", format!("/users/delta?$select={everything}")),
-        ("user", format!("/directory/deletedItems/microsoft.graph.user?$select={everything}")),
-        ("user", format!("/groups/{group}/members/microsoft.graph.user")),
-        ("licenseDetails", format!("/users/{licensed}/licenseDetails")),
-        ("subscribedSku", "/subscribedSkus".to_owned()),
-        ("companySubscription", "/directory/subscriptions".to_owned()),
-        ("organization", "/organization".to_owned()),
-        ("directoryAudit", "/auditLogs/directoryAudits".to_owned()),
-    ];
-    let mut faults = Vec::new();
-    for (kind, entity) in entities {
-        assert!(entity.get("error").is_none(), "{kind}: {entity}");
-        shapes.check_object(kind, &entity, kind, &mut faults);
+/// Every operation by its name for counters. The test fails when one of them is not met, or another one is.
+const OPERATIONS: [&str; 32] = [
+    "add member",
+    "assign license",
+    "batch",
+    "check member groups",
+    "count members",
+    "count users",
+    "create user",
+    "delete user",
+    "exchange settings",
+    "get deleted item",
+    "get group",
+    "get sku",
+    "get subscription",
+    "get user",
+    "group assign license",
+    "license details",
+    "list audits",
+    "list deleted users",
+    "list members",
+    "list skus",
+    "list subscriptions",
+    "list users",
+    "mailbox settings",
+    "organization",
+    "purge deleted item",
+    "remove member",
+    "reprocess licenses",
+    "restore deleted item",
+    "restore live user",
+    "update user",
+    "user purpose",
+    "users delta",
+];
+
+/// What `$select` may name of a user, here also what the tenant does not fill.
+const EVERYTHING: &str = "id,userPrincipalName,displayName,givenName,surname,mail,mailNickname,proxyAddresses,department,companyName,country,jobTitle,employeeType,userType,usageLocation,accountEnabled,onPremisesSyncEnabled,onPremisesImmutableId,createdDateTime,deletedDateTime,assignedLicenses,assignedPlans,provisionedPlans,licenseAssignmentStates,serviceProvisioningErrors,city,businessPhones,imAddresses,otherMails,state";
+
+const GROUP: &str = "id,assignedLicenses,licenseProcessingState,hasMembersWithLicenseErrors,onPremisesSyncEnabled,membershipRule";
+
+/// A tenant with something of each kind.
+struct Furnished {
+    lab: Lab,
+    licensed: UserId,
+    bare: UserId,
+    deleted: UserId,
+    group: crate::model::GroupId,
+}
+
+impl Furnished {
+    fn new() -> Self {
+        let mut lab = Lab::new();
+        let licensed = lab.member("kari");
+        let held = lab.member("held");
+        lab.tenant.set_hold(START, held, true);
+        lab.tenant.remove_licence(START, held, SPE_E3).expect("held");
+        let deleted = lab.member("deleted");
+        lab.tenant.delete_user(START, deleted, DeletedFrom::Graph);
+        let bare = lab.add("bare", UserKind::WithoutMailbox, false);
+        lab.add("guest", UserKind::Guest, false);
+        let licences = vec![(SPE_E3, vec![TEAMS1])];
+        let group = lab.tenant.add_group(
+            START,
+            NewGroup { id: None, name: "G".to_owned(), membership: Membership::Assigned, licences },
+        );
+        lab.tenant.add_member(START, group, licensed);
+        lab.wait(Span::from_hours(1));
+        Self { lab, licensed, bare, deleted, group }
     }
-    for (kind, target) in collections {
-        let objects = lab.walk(&target);
+
+    /// Single objects, each with its type. The restored user ends in the recycle bin again.
+    fn entities(&mut self) -> Vec<(&'static str, Reply)> {
+        let Self { lab, licensed, bare, deleted, group } = self;
+        let sku = lab.get("/subscribedSkus").ids().remove(0);
+        let subscription = lab.get("/directory/subscriptions").ids().remove(0);
+        let change = json!({"addLicenses": [{"skuId": SPE_E3, "disabledPlans": []}], "removeLicenses": []});
+        let creation = json!({
+            "accountEnabled": true, "displayName": "New", "mailNickname": "new",
+            "userPrincipalName": "new@contoso.com", "passwordProfile": {"password": "x"},
+        });
+        let restored = lab.post(&format!("/directory/deletedItems/{deleted}/restore"), json!({}));
+        lab.delete(&format!("/users/{deleted}"));
+        vec![
+            ("user", restored),
+            ("user", lab.get(&format!("/users/{licensed}?$select={EVERYTHING}"))),
+            ("user", lab.get(&format!("/users/{licensed}?$select=id,mailboxSettings"))),
+            ("user", lab.get(&format!("/directory/deletedItems/{deleted}"))),
+            ("user", lab.post("/users", creation)),
+            ("user", lab.post(&format!("/users/{licensed}/reprocessLicenseAssignment"), json!({}))),
+            ("mailboxSettings", lab.get(&format!("/users/{licensed}/mailboxSettings"))),
+            ("exchangeSettings", lab.get(&format!("/users/{licensed}/settings/exchange"))),
+            ("group", lab.get(&format!("/groups/{group}"))),
+            ("group", lab.get(&format!("/groups/{group}?$select={GROUP}"))),
+            ("group", lab.post(&format!("/groups/{group}/assignLicense"), change.clone())),
+            ("subscribedSku", lab.get(&format!("/subscribedSkus/{sku}"))),
+            ("companySubscription", lab.get(&format!("/directory/subscriptions/{subscription}"))),
+            ("user", lab.patch(&format!("/users/{bare}"), json!({"usageLocation": "NO"}))),
+            ("user", lab.post(&format!("/users/{bare}/assignLicense"), change)),
+        ]
+    }
+
+    /// Listings, each with the type of its objects. None of them is empty.
+    fn collections(&self) -> Vec<(&'static str, String)> {
+        let Self { licensed, group, .. } = self;
+        vec![
+            ("user", format!("/users?$select={EVERYTHING}")),
+            ("user", "/users".to_owned()),
+            ("user", format!("/users/delta?$select={EVERYTHING}")),
+            ("user", format!("/directory/deletedItems/microsoft.graph.user?$select={EVERYTHING}")),
+            ("user", format!("/groups/{group}/members/microsoft.graph.user")),
+            ("user", format!("/groups/{group}/transitiveMembers/microsoft.graph.user")),
+            ("directoryObject", format!("/groups/{group}/members")),
+            ("licenseDetails", format!("/users/{licensed}/licenseDetails")),
+            ("subscribedSku", "/subscribedSkus".to_owned()),
+            ("companySubscription", "/directory/subscriptions".to_owned()),
+            ("organization", "/organization".to_owned()),
+            ("directoryAudit", "/auditLogs/directoryAudits".to_owned()),
+        ]
+    }
+
+    /// Plain values in the member `value`, each with its type.
+    fn values(&mut self) -> Vec<(&'static str, Reply)> {
+        let Self { lab, licensed, group, .. } = self;
+        let groups = json!({"groupIds": [group.to_string()]});
+        vec![
+            ("graph.userPurpose", lab.get(&format!("/users/{licensed}/mailboxSettings/userPurpose"))),
+            ("Collection(Edm.String)", lab.post(&format!("/users/{licensed}/checkMemberGroups"), groups)),
+        ]
+    }
+
+    /// Writes that answer with nothing.
+    fn silent(&mut self) -> Vec<Reply> {
+        let Self { lab, bare, group, .. } = self;
+        let reference = json!({"@odata.id": format!("{ROOT}/directoryObjects/{bare}")});
+        vec![
+            lab.post(&format!("/groups/{group}/members/$ref"), reference),
+            lab.delete(&format!("/groups/{group}/members/{bare}/$ref")),
+            lab.delete(&format!("/users/{bare}")),
+        ]
+    }
+
+    /// One refusal of each kind.
+    fn refusals(&mut self) -> Vec<Reply> {
+        let Self { lab, licensed, deleted, .. } = self;
+        vec![
+            lab.delete(&format!("/directory/deletedItems/{deleted}")),
+            lab.post(&format!("/users/{licensed}/restore"), json!({})),
+            lab.get("/users/nobody@contoso.com"),
+            lab.get("/users/$count"),
+            lab.get("/users?$select=mailboxSettings"),
+            lab.delete("/users"),
+            lab.get("/nonsense"),
+            lab.post(&format!("/users/{licensed}/assignLicense"), json!({"addLicenses": []})),
+        ]
+    }
+}
+
+#[test]
+fn every_endpoint_answers_in_the_official_shape() {
+    let Some(shapes) = Shapes::load() else { return };
+    let mut all = Furnished::new();
+    let mut faults = Vec::new();
+    for (kind, target) in all.collections() {
+        let objects = all.lab.walk(&target);
         assert!(!objects.is_empty(), "{target} shows something");
         for object in objects {
             shapes.check_object(kind, &object, &target, &mut faults);
         }
     }
+    for (kind, reply) in all.entities() {
+        assert!((200..300).contains(&reply.status), "{kind}: {} {}", reply.status, reply.json);
+        match reply.status {
+            204 => assert!(reply.response.body.is_empty(), "a 204 says nothing"),
+            _ => shapes.check_object(kind, &reply.json, kind, &mut faults),
+        }
+    }
+    for (kind, reply) in all.values() {
+        shapes.check(kind, false, &reply.json["value"], kind, &mut faults);
+    }
+    for target in ["/users/$count".to_owned(), format!("/groups/{}/members/$count", all.group)] {
+        let reply = all.lab.get_eventual(&target);
+        assert!(reply.json.is_number(), "{target}: {:?}", reply.response);
+    }
+    for reply in all.silent() {
+        assert_eq!((reply.status, reply.response.body.len()), (204, 0), "{}", reply.json);
+    }
+    check_batch(&shapes, &mut all, &mut faults);
+    for reply in all.refusals() {
+        check_refusal(&reply, &mut faults);
+    }
     assert_eq!(faults, Vec::<String>::new());
+    let met: Vec<&str> = all.lab.tenant.counters().by_operation.keys().copied().collect();
+    assert_eq!(met, OPERATIONS);
+}
+
+/// A part of a batch has the shape of the same answer alone.
+fn check_batch(shapes: &Shapes, all: &mut Furnished, faults: &mut Vec<String>) {
+    let target = format!("/users/{}", all.licensed);
+    let requests = json!([{"id": "1", "method": "GET", "url": target}]);
+    let reply = all.lab.post("/$batch", json!({ "requests": requests }));
+    let part = &reply.json["responses"][0];
+    assert_eq!(
+        (reply.status, &part["status"], &part["id"]),
+        (200, &json!(200), &json!("1")),
+        "{}",
+        reply.json
+    );
+    assert!(part["headers"]["Content-Type"].is_string(), "clients look for this spelling: {part}");
+    shapes.check_object("user", &part["body"], "batch", faults);
+}
+
+/// The error envelope, and the ids that support asks for.
+fn check_refusal(reply: &Reply, faults: &mut Vec<String>) {
+    let error = &reply.json["error"];
+    let inner = &error["innerError"];
+    let texts = [&error["code"], &error["message"], &inner["date"], &inner["client-request-id"]];
+    let is_whole = texts.iter().all(|text| text.as_str().is_some_and(|text| !text.is_empty()));
+    let same_id = inner["request-id"].as_str() == reply.response.header("request-id");
+    if reply.status < 400 || !is_whole || !same_id {
+        faults.push(format!("{}: {}", reply.status, reply.json));
+    }
 }
 
 #[test]

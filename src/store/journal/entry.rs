@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Action, DriftKind, OutcomeKind, Problem, Timestamp, UserId, Verdict};
+use crate::model::{Action, Cause, DriftKind, OutcomeKind, Problem, Reason, Timestamp, UserId, Verdict};
 
 /// One thing that was decided, done or learnt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub enum Entry {
         earliest: Option<Timestamp>,
         latest: Timestamp,
         deadline: Option<Timestamp>,
+        /// `None` in journals of before it was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
     },
     /// The loss is over, for whatever reason.
     ClockStopped {
@@ -69,6 +72,15 @@ pub enum Entry {
     Resumed {
         by: String,
     },
+    /// A question to a person was opened.
+    Asked {
+        ask: String,
+        reason: Reason,
+        question: String,
+        /// How many mailboxes wait for the answer.
+        mailboxes: u64,
+        act_by: Option<Timestamp>,
+    },
     /// A person said yes to the plan with this digest.
     Approved {
         ask: String,
@@ -87,6 +99,16 @@ pub enum Entry {
     },
     ObservationRejected {
         problems: Vec<Problem>,
+    },
+    /// Seats of a product that the plan would need and that are not there changed to this many; 0: there are enough.
+    SeatsMissing {
+        part_number: String,
+        missing: u32,
+    },
+    /// The state was lost and read back from a backup of this moment.
+    Restored {
+        backup: String,
+        made_at: Timestamp,
     },
     Started {
         version: String,
@@ -107,6 +129,9 @@ impl Entry {
             | Self::Lost { user, .. } => Some(*user),
             Self::Held { .. }
             | Self::Resumed { .. }
+            | Self::Asked { .. }
+            | Self::SeatsMissing { .. }
+            | Self::Restored { .. }
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::PolicyLoaded { .. }

@@ -92,6 +92,7 @@ fn every_kind_of_entry_is_read_back() {
             earliest: None,
             latest: AT,
             deadline: Some(at(9)),
+            cause: Some(crate::model::Cause::LicenseRemoved),
         },
         Entry::ClockStopped { user, reason: "healthy".into() },
         Entry::MailboxRecorded { user, primary_id: "MBX:1@t".into() },
@@ -102,6 +103,15 @@ fn every_kind_of_entry_is_read_back() {
         Entry::Denied { ask: "a".into(), by: "uid 0".into(), digest: "d".into() },
         Entry::PolicyLoaded { digest: "d".into(), revision: None },
         Entry::ObservationRejected { problems: Vec::new() },
+        Entry::Asked {
+            ask: "a".into(),
+            reason: crate::model::Reason::Ask,
+            question: "?".into(),
+            mailboxes: 1,
+            act_by: None,
+        },
+        Entry::SeatsMissing { part_number: "SPE_E3".into(), missing: 2 },
+        Entry::Restored { backup: "b.ndjson".into(), made_at: AT },
         Entry::Started { version: "1".into() },
         Entry::Stopped,
     ];
@@ -112,7 +122,7 @@ fn every_kind_of_entry_is_read_back() {
         .for_each(|line| read.push(line.entry.known().expect("known").clone()))
         .expect("readable");
     assert_eq!(read, entries);
-    assert_eq!((verification.entries, verification.first_seq, verification.first_bad), (15, Some(1), None));
+    assert_eq!((verification.entries, verification.first_seq, verification.first_bad), (18, Some(1), None));
 }
 
 #[test]

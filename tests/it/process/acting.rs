@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mailkeeper::model::UserId;
 use mailkeeper::sim::administrator::DeletedFrom;
+use mailkeeper::sim::mailbox::MailboxKind;
 use mailkeeper::sim::scenario::{Role, products};
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ fn a_licence_returns_after_the_second_observation_without_what_was_switched_off(
     let second = site.run(&["apply", "--output", "json"]);
     assert_eq!(second.code, Some(0), "{second}");
     let expected: BTreeSet<UserId> = users.iter().copied().chain([extra]).collect();
-    assert_eq!(assigned(&site), expected);
+    assert_eq!(site.licensed(), expected);
     for write in site.writes() {
         let body: Value = serde_json::from_str(&write.body).expect("the body is JSON");
         let added = &body["addLicenses"][0];
@@ -60,7 +61,7 @@ fn the_last_seats_are_given_out_over_several_passes() {
         let ran = site.run(&["apply"]);
         assert_eq!((ran.code, site.writes().len()), (Some(0), expected), "{ran}");
     }
-    assert_eq!(assigned(&site), users.into_iter().collect());
+    assert_eq!(site.licensed(), users.into_iter().collect());
 }
 
 #[test]
@@ -135,7 +136,13 @@ fn while_held_nothing_is_sent() {
     assert_eq!(ran.code, Some(0), "{ran}");
     assert_eq!(site.writes().len(), 2);
     let journal = site.run(&["history"]).stdout;
-    for event in ["held", "people are moving groups", "resumed", "intent", "outcome"] {
+    for event in [
+        "put on hold by",
+        "people are moving groups",
+        "resumed by",
+        "asks Microsoft to",
+        "accepted the request",
+    ] {
         assert!(journal.contains(event), "{event} is not in the journal:\n{journal}");
     }
 }
@@ -178,12 +185,14 @@ fn digest(plan: &Ran) -> String {
     named.unwrap_or_else(|| panic!("no digest: {plan}")).to_owned()
 }
 
-/// Who got a licence. Fails when somebody got two.
-fn assigned(site: &Site) -> BTreeSet<UserId> {
-    let mut users = BTreeSet::new();
-    for write in site.writes() {
-        assert_eq!((write.operation, write.applied), ("assign license", true), "{write:?}");
-        assert!(users.insert(write.user.expect("a licence is assigned to a user")), "twice: {write:?}");
+#[test]
+fn a_mailbox_that_was_converted_to_a_shared_one_may_lose_its_licence() {
+    let site = Site::observed();
+    let user = site.staff().next().expect("the company has staff");
+    site.tenant().set_mailbox_kind(now(), user, MailboxKind::Shared);
+    site.tenant().remove_licence(now(), user, products::SPE_E3).expect("it is a direct licence");
+    for _ in 0..3 {
+        let ran = site.run(&["apply"]);
+        assert_eq!((ran.code, site.writes().len()), (Some(0), 0), "{ran}");
     }
-    users
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use mailkeeper::model::{Span, UserId};
+use mailkeeper::model::Span;
 use serde_json::Value;
 
 use super::running::Daemon;
@@ -125,7 +125,7 @@ fn a_policy_broken_meanwhile_starts_nothing_and_the_last_good_one_stands() {
     daemon.signal("HUP");
     wait::until("mailkeeper_policy_load_failed is 0", || failed(0.0));
     wait::until("both licences are back", || (site.writes().len() >= users.len()).then_some(()));
-    assert_eq!(assigned(&site), users.into_iter().collect());
+    assert_eq!(site.licensed(), users.into_iter().collect());
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_daemon_killed_in_the_middle_of_a_pass_sends_nothing_twice_and_forgets_nothi
     let mut restarted = Daemon::start(&site);
     restarted.passes(1);
     wait::until("every licence is back", || {
-        let is_done = assigned(&site).len() == users.len();
+        let is_done = site.licensed().len() == users.len();
         if !is_done {
             site.run(&["apply"]);
         }
@@ -152,23 +152,13 @@ fn a_daemon_killed_in_the_middle_of_a_pass_sends_nothing_twice_and_forgets_nothi
     });
     let ran = site.run(&["apply"]);
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert_eq!(assigned(&site), users.into_iter().collect());
+    assert_eq!(site.licensed(), users.into_iter().collect());
     restarted.signal("TERM");
     assert_eq!(restarted.ends(), Some(0));
 
     let verified = site.run(&["history", "--verify"]);
     assert_eq!(verified.code, Some(0), "{verified}");
     assert_eq!(intents_without_outcome(&site), BTreeSet::new());
-}
-
-/// Who got a licence. Fails when somebody got two.
-fn assigned(site: &Site) -> BTreeSet<UserId> {
-    let mut users = BTreeSet::new();
-    for write in site.writes() {
-        assert_eq!((write.operation, write.applied), ("assign license", true), "{write:?}");
-        assert!(users.insert(write.user.expect("a licence is assigned to a user")), "twice: {write:?}");
-    }
-    users
 }
 
 /// Step ids of the journal that were started and never closed, be it by an outcome or by a verdict.

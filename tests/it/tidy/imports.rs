@@ -41,7 +41,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "errors",
         ],
     ),
-    ("control", &["model", "plan", "report", "store", "clock", "errors", "reconcile", "fleet"]),
+    // Asks on behalf of people; doctor also asks Graph.
+    (
+        "control",
+        &["model", "policy", "plan", "report", "store", "clock", "errors", "reconcile", "fleet", "graph"],
+    ),
     ("fleet", &["control", "reconcile", "report", "trigger"]),
     ("trigger", &[]),
     ("settings", &["model", "policy"]),

@@ -1,0 +1,120 @@
+//! Questions and their answers over the real loop and a simulated tenant.
+
+use super::*;
+use crate::control::testing::Office;
+use crate::model::Presence;
+use crate::sim::administrator::DeletedFrom;
+use crate::sim::scenario::{Company, Role};
+
+/// Staff are restored once a person has said yes.
+fn policy(company: &Company) -> String {
+    format!(
+        "version: 1\nkeep:\n  - name: staff\n    match: {{ mail: \"*@{}\" }}\n    licenses: [SPE_E3]\n    \
+         on_license_lost: act\n    on_deleted: ask\n    settle: 10m\nlimits: {{ floor: 10 }}\n",
+        company.domain
+    )
+}
+
+/// An office where one of the staff was deleted and a question is open; the question's id and the user.
+async fn asked(may_act: bool) -> (Office, String, UserId) {
+    let mut office = Office::open(may_act, policy);
+    office.pass_after(Span::from_minutes(10)).await;
+    office.pass_after(Span::from_minutes(10)).await;
+    let victim = office.company.of(Role::Staff).next().expect("there is staff").id;
+    let now = office.now();
+    office.tenant().delete_user(now, victim, DeletedFrom::Graph);
+    for _ in 0..4 {
+        office.pass_after(Span::from_minutes(10)).await;
+    }
+    let asks = office.desk.open_asks().expect("a pass was made");
+    assert_eq!(asks.len(), 1, "one question about one user");
+    assert_eq!(asks[0].users, [victim]);
+    (office, asks[0].id.clone(), victim)
+}
+
+fn person() -> Person {
+    Person { name: "carl (uid 1000)".to_owned() }
+}
+
+fn answer(office: &Office, ask: &str, granted: bool) -> Result<String, Refusal> {
+    let question = Question::Answer { ask: ask.to_owned(), granted };
+    match office.desk.answer(&question, &person()).expect("needs no pass")? {
+        Answer::Said { message } => Ok(message),
+        other => panic!("an answer is said: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_is_recorded_once_and_then_carried_out() {
+    let (mut office, ask, victim) = asked(true).await;
+    let said = answer(&office, &ask, true).expect("taken");
+    assert!(said.contains("the next pass acts on it"), "{said}");
+    assert_eq!(office.desk.open_asks().expect("readable"), [], "an answered question is open no more");
+    let again = answer(&office, &ask, true).expect("harmless");
+    assert!(again.contains("was approved by carl (uid 1000)"), "{again}");
+    let approvals =
+        |line: &crate::store::journal::Line| matches!(line.entry.known(), Some(Entry::Approved { .. }));
+    let lines = office.desk.journal.history(None, 1000).expect("readable");
+    assert_eq!(lines.iter().filter(|line| approvals(line)).count(), 1);
+    office.pass_after(Span::from_minutes(10)).await;
+    office.pass_after(Span::from_minutes(10)).await;
+    let known = office.desk.store.user(victim).expect("readable").expect("known");
+    assert_eq!(known.presence, Presence::Live, "restored");
+    let refusal = answer(&office, &ask, false).expect_err("the question is closed");
+    assert!(refusal.is_usage && refusal.message.contains("the question is closed"), "{}", refusal.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_of_a_question_that_is_gone_is_refused_with_what_is_open() {
+    let (mut office, ask, victim) = asked(true).await;
+    let misspelt = format!("{}x", &ask[..ask.len() - 1]);
+    let refusal = answer(&office, &misspelt, true).expect_err("no such question");
+    assert!(refusal.message.contains(&format!("Did you mean {ask}?")), "{}", refusal.message);
+    let now = office.now();
+    office.tenant().restore_user(now, victim).expect("among the deleted");
+    office.pass_after(Span::from_minutes(10)).await;
+    let refusal = answer(&office, &ask, true).expect_err("somebody else restored the account");
+    assert!(refusal.is_usage);
+    assert!(refusal.message.contains("nothing was recorded"), "{}", refusal.message);
+    assert!(refusal.message.contains("No question is open at the moment."), "{}", refusal.message);
+    assert!(office.desk.store.get::<Approvals>().expect("readable").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_in_observe_mode_says_that_nothing_is_sent() {
+    let (office, ask, _) = asked(false).await;
+    let said = answer(&office, &ask, true).expect("taken");
+    assert!(said.contains("nothing is sent yet: mode is observe"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn explain_says_what_the_plan_says_also_of_an_address_that_was_taken() {
+    let (mut office, _, victim) = asked(true).await;
+    let now = office.now();
+    office.tenant().add_duplicate(now, victim).expect("a live account takes the address");
+    office.pass_after(Span::from_minutes(10)).await;
+    let plan = office.desk.store.get::<Plan>().expect("readable").expect("planned");
+    let waiting = plan.waiting.iter().find(|waiting| waiting.user == victim).expect("it waits");
+    assert_eq!(waiting.reason, Reason::Duplicate);
+    let explanation = office.desk.explain(&victim.to_string()).expect("known");
+    assert!(explanation.same_address.is_some());
+    assert!(explanation.next.contains(Reason::Duplicate.sentence()), "{}", explanation.next);
+    assert!(!explanation.past.is_empty(), "the journal knows of the deletion");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_month_of_the_desk_is_told_from_its_own_journal() {
+    let (mut office, ask, _) = asked(true).await;
+    answer(&office, &ask, true).expect("taken");
+    for _ in 0..6 {
+        office.pass_after(Span::from_minutes(30)).await;
+    }
+    let question = Question::Report { since: Span::from_days(30) };
+    let answer = office.desk.answer(&question, &person()).expect("needs no pass").expect("readable");
+    let Answer::Report { summary } = answer else { panic!("a report") };
+    assert_eq!((summary.asks.opened, summary.asks.approved), (1, 1));
+    assert_eq!(summary.kept.verified + summary.kept.unverified, 1, "{}", summary.to_text());
+    assert_eq!(summary.kept.by_cause.keys().collect::<Vec<_>>(), ["account_deleted"]);
+    assert_eq!(summary.kept.by_rule.keys().collect::<Vec<_>>(), ["staff"]);
+    assert!(summary.kept.least_left.is_some_and(|left| left > Span::from_days(29)));
+}
