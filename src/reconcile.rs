@@ -162,9 +162,10 @@ impl Reconciler {
         })
     }
 
-    /// Sends steps one after the other: over sockets requests that are under way together arrive in any order, and a
+    /// Asks and sends one after the other: over sockets requests that are under way together arrive in any order, and a
     /// replay would differ.
     pub fn one_step_at_a_time(&mut self) {
+        self.parts.graph.ask_one_at_a_time();
         self.steps_at_once = 1;
     }
 

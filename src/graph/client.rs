@@ -2,7 +2,7 @@
 //!
 //! Every read goes through `read`, every write through `write`: there is no third way to the transport.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ struct Shared {
     wire: Wire,
     has_batch: AtomicBool,
     batch_from: usize,
-    probes_at_once: usize,
+    probes_at_once: AtomicUsize,
 }
 
 /// What is noted of every exchange, token requests included.
@@ -136,9 +136,18 @@ impl Client {
             wire,
             has_batch: AtomicBool::new(config.has_batch),
             batch_from: config.batch_from,
-            probes_at_once: config.probes_at_once.max(1),
+            probes_at_once: AtomicUsize::new(config.probes_at_once.max(1)),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Asks about one mailbox or user at a time from now on, so that requests arrive in the same order in every replay.
+    pub fn ask_one_at_a_time(&self) {
+        self.shared.probes_at_once.store(1, Ordering::Relaxed);
+    }
+
+    fn probes_at_once(&self) -> usize {
+        self.shared.probes_at_once.load(Ordering::Relaxed)
     }
 
     /// Local clock minus Graph's, from the newest answer; whole seconds are all that the `Date` header tells.

@@ -111,7 +111,7 @@ impl Client {
                 (user, answer)
             }
         });
-        stream::iter(reads).buffered(self.shared.probes_at_once).collect().await
+        stream::iter(reads).buffered(self.probes_at_once()).collect().await
     }
 
     /// `None`: batches are refused here.

@@ -71,7 +71,7 @@ impl Client {
     ) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
         // Owned ids: a borrowing closure here keeps the whole pass from being `Send`.
         let probes = users.iter().copied().map(|user| async move { (user, self.probe(user).await) });
-        stream::iter(probes).buffered(self.shared.probes_at_once).collect().await
+        stream::iter(probes).buffered(self.probes_at_once()).collect().await
     }
 
     /// The identity is asked for only where there is a mailbox to identify.
