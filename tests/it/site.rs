@@ -1,6 +1,7 @@
 //! A place to run the real binary in: a simulated tenant on loopback, and a directory with settings, policy, secret and
 //! state. The test plays the administrator through [`Site::tenant`] and judges by what the tenant received.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
@@ -41,6 +42,18 @@ pub struct Site {
     faults: Arc<Mutex<Faults>>,
     origin: String,
     _server: Server,
+    /// The test takes permissions away.
+    may_be_denied: Cell<bool>,
+}
+
+/// The least permissions were enough.
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !thread::panicking() && !self.may_be_denied.get() {
+            let counters = self.tenant().counters().clone();
+            assert_eq!(counters.denied, 0, "denied for want of a permission: {counters:?}");
+        }
+    }
 }
 
 /// Ends with the site.
@@ -102,7 +115,15 @@ impl Site {
         server: Server,
     ) -> Self {
         let directory = TempDir::new().expect("a temporary directory can be made");
-        let site = Self { directory, company, tenant, faults, origin, _server: server };
+        let site = Self {
+            directory,
+            company,
+            tenant,
+            faults,
+            origin,
+            _server: server,
+            may_be_denied: Cell::new(false),
+        };
         fs::write(site.path("secret"), "simulated\n").expect("the directory is writable");
         site.set_policy(&site.policy());
         site.set_mode("act");
@@ -127,6 +148,12 @@ impl Site {
     /// Do not hold it across a command.
     pub fn tenant(&self) -> MutexGuard<'_, Tenant> {
         lock(&self.tenant)
+    }
+
+    /// Leaves the application only these permissions: from here on it may be denied something.
+    pub fn leave_permissions(&self, roles: &[&str]) {
+        self.may_be_denied.set(true);
+        self.tenant().set_roles(roles);
     }
 
     pub fn faults(&self) -> MutexGuard<'_, Faults> {

@@ -87,6 +87,8 @@ pub struct Checker {
     pub approved: BTreeSet<UserId>,
     /// When people last did something to a user.
     pub touched: BTreeMap<UserId, Timestamp>,
+    /// An administrator took a permission away, and did not give it back yet.
+    pub lacks_permission: bool,
     believed: Vec<(Timestamp, Timestamp)>,
     /// Since when a user's drift stands, as far as somebody who only sees passes can know.
     drifting: BTreeMap<UserId, Timestamp>,
@@ -94,6 +96,7 @@ pub struct Checker {
     warned: BTreeMap<UserId, Timestamp>,
     kept_most: usize,
     lost_seen: usize,
+    denied_seen: u64,
 }
 
 /// After an accepted request nothing is sent again for this long, unless somebody undid it.
@@ -126,7 +129,17 @@ impl Checker {
         verdicts(pass, &writes, ground)?;
         self.remember(pass, ground);
         self.everybody_at_risk_is_shown(pass, ground)?;
-        self.nobody_lost_unwarned(ground)
+        self.nobody_lost_unwarned(ground)?;
+        self.nothing_beyond_the_permissions(ground)
+    }
+
+    /// The least permissions are enough: nothing is asked for that they do not cover.
+    fn nothing_beyond_the_permissions(&mut self, ground: &Ground<'_>) -> Check {
+        let denied = ground.tenant.counters().denied;
+        let before = std::mem::replace(&mut self.denied_seen, denied);
+        demand("PERMISSIONS", self.lacks_permission || denied == before, || {
+            format!("{} requests were denied for want of a permission", denied - before)
+        })
     }
 
     /// SAFE-6.

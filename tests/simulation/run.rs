@@ -285,6 +285,11 @@ impl Run {
         if let Some(user) = act.user() {
             self.checker.touched.insert(user, now);
         }
+        match act {
+            TenantAct::LosePermission(_) => self.checker.lacks_permission = true,
+            TenantAct::RegainPermissions => self.checker.lacks_permission = false,
+            _ => {}
+        }
     }
 
     fn act_on_keeper(&mut self, act: &KeeperAct) -> Result<(), Broken> {

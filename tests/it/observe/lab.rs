@@ -58,8 +58,9 @@ impl Lab {
     pub fn on_disk(users: usize, seed: u64) -> Self {
         let directory = tempfile::tempdir().expect("a directory").keep();
         let (kv, _) = mailkeeper::store::sled::SledKv::open(&directory, START).expect("a store");
-        let lab = Self::new(users, seed);
-        Self { store: TenantStore::new(Arc::new(kv), lab.store.tenant()), ..lab }
+        let mut lab = Self::new(users, seed);
+        lab.store = TenantStore::new(Arc::new(kv), lab.store.tenant());
+        lab
     }
 
     pub fn with_policy(users: usize, seed: u64, policy: impl Fn(&Company) -> String) -> Self {
@@ -111,6 +112,16 @@ impl Lab {
 
     pub fn act(&self, act: impl FnOnce(&mut Tenant, Timestamp)) {
         act(&mut self.odd.inner.tenant(), self.clock.now());
+    }
+}
+
+/// The least permissions were enough.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let counters = self.odd.inner.tenant().counters().clone();
+            assert_eq!(counters.denied, 0, "denied for want of a permission: {counters:?}");
+        }
     }
 }
 

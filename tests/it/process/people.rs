@@ -56,7 +56,7 @@ fn doctor_is_content_with_a_tenant_in_order_and_names_what_is_missing() {
     ] {
         assert!(well.stdout.contains(text), "{text} is not in {well}");
     }
-    site.tenant().set_roles(&["User.Read.All"]);
+    site.leave_permissions(&["User.Read.All"]);
     let ill = site.run(&["doctor", "--output", "ndjson"]);
     assert_eq!(ill.code, Some(1), "{ill}");
     let findings: Vec<Value> =
