@@ -62,13 +62,19 @@ fn drift_kind(known: &KnownUser, entitlement: &Entitlement) -> Option<DriftKind>
         Presence::Live => {
             (needs_license(known) && !entitlement.is_licensed()).then_some(DriftKind::Unlicensed)
         }
-        // The licence was gone already when the account was deleted, as far as can be seen.
-        Presence::Deleted { .. } if needs_license(known) && known.loss.is_some() => {
+        Presence::Deleted { since } if needs_license(known) && was_unlicensed(known, since) => {
             Some(DriftKind::UnlicensedAndDeleted)
         }
         Presence::Deleted { .. } => Some(DriftKind::Deleted),
         Presence::Missing { .. } | Presence::Gone { .. } => Some(DriftKind::Gone),
     }
+}
+
+/// The licence was gone before the account was deleted: it was missed while the account was live, or the deleted
+/// account still lists other products. An empty list says nothing: whether Graph fills it for deleted users is not
+/// documented.
+fn was_unlicensed(known: &KnownUser, deleted: Timestamp) -> bool {
+    known.loss.as_ref().is_some_and(|loss| loss.noticed < deleted || !known.user.licenses().is_empty())
 }
 
 fn needs_license(known: &KnownUser) -> bool {

@@ -34,10 +34,10 @@ pub fn read(
 ) -> Reading {
     let license = match kind {
         DriftKind::Unlicensed => Some(license_clock(known, entitlement, retention, now)),
-        DriftKind::UnlicensedAndDeleted | DriftKind::Gone => {
+        // A licence that is not listed after the deletion may have gone somewhat before it.
+        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted | DriftKind::Gone => {
             known.loss.as_ref().map(|loss| loss_clock(loss, retention, now))
         }
-        DriftKind::Deleted => None,
     };
     let deletion = match kind {
         DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => deletion_clock(known, retention),

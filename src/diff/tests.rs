@@ -44,7 +44,10 @@ proptest! {
             if let Presence::Deleted { since } = known.presence {
                 prop_assert!(deadline <= since + DELETED_RETENTION);
             }
-            let license_counts = matches!(drift.kind, DriftKind::Unlicensed | DriftKind::UnlicensedAndDeleted);
+            let license_counts = matches!(
+                drift.kind,
+                DriftKind::Unlicensed | DriftKind::Deleted | DriftKind::UnlicensedAndDeleted
+            );
             if let Some(last_with) = known.loss.as_ref().and_then(|loss| loss.last_with)
                 && license_counts
             {

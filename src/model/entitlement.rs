@@ -145,6 +145,14 @@ impl User {
         self.plans.iter().any(|entry| is_mailbox_plan(entry.plan))
     }
 
+    /// A mailbox plan stands in `assignedPlans` and works, whatever the list of licences says.
+    pub fn has_usable_mailbox_plan(&self) -> bool {
+        self.plans.iter().any(|entry| {
+            is_mailbox_plan(entry.plan)
+                && matches!(entry.status, CapabilityStatus::Enabled | CapabilityStatus::Warning)
+        })
+    }
+
     /// The newest date on a mailbox plan that is gone. Undocumented there, so only a hint; the date of an entry in any
     /// other state is that of the assignment, and says nothing.
     pub fn lost_hint(&self) -> Option<Timestamp> {

@@ -254,7 +254,8 @@ fn first_seen_deleted(listed: User, since: Timestamp, context: &Context<'_>) -> 
         loss: None,
         user: listed,
     };
-    if known.user.licenses.is_some() && known.user.had_mailbox_plan() && is_stripped(&known, context) {
+    let is_lost = known.user.had_mailbox_plan() && !known.user.has_usable_mailbox_plan();
+    if known.user.licenses.is_some() && is_lost && is_stripped(&known, context) {
         known.loss = Some(Loss {
             last_with: None,
             noticed: since.min(context.observed),
