@@ -3,6 +3,7 @@
 //! Takes a document, the time and a style, and returns text. Prints nothing, reads neither terminal nor environment,
 //! except in [`Style::of_stdout`]. Colour only repeats what the words say.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 
@@ -113,7 +114,30 @@ pub fn status(view: &TenantView, now: Timestamp, style: Style) -> String {
     };
     let rows = view.most_urgent(now);
     let body = if rows.is_empty() { at_ease.to_owned() } else { risks(&rows, now, style) };
-    heading(view, now, style) + &body
+    heading(view, now, style) + &body + &left_alone(view, style)
+}
+
+/// Whom mailkeeper would not touch although something is wrong with the mailbox, by reason and with a few names: the
+/// administrators among them may want to know.
+fn left_alone(view: &TenantView, style: Style) -> String {
+    const NAMED: usize = 3;
+    let mut by_reason: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
+    for row in view.plan.waiting.iter().filter(|row| row.rule.is_none()) {
+        by_reason.entry(row.reason).or_default().push(&row.upn);
+    }
+    let lines = by_reason.into_iter().map(|(reason, users)| {
+        let named: Vec<_> = users.iter().take(NAMED).map(|upn| words::one_line(upn)).collect();
+        let more = if users.len() > NAMED { ", .." } else { "" };
+        let accounts = words::how_many(users.len() as u64, "account", "accounts");
+        let sentence = format!(
+            "left alone with a mailbox in danger: {accounts}, {} ({}{more})",
+            words::plain(reason.label()),
+            named.join(", ")
+        );
+        wrapped(&sentence, style.width) + "\n"
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
 /// A fact a column where there is room, else two lines a mailbox.

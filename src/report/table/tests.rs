@@ -50,6 +50,29 @@ fn an_empty_status_says_that_all_is_well_only_where_it_was_seen() {
 }
 
 #[test]
+fn who_is_left_alone_in_danger_is_named() {
+    let mut view = sample::healthy();
+    view.plan.waiting = (0..4)
+        .map(|number| Waiting {
+            user: UserId::from_u128(number),
+            upn: format!("admin{number}@contoso.com"),
+            drift: DriftKind::Unlicensed,
+            rule: None,
+            reason: Reason::Protected,
+            until: None,
+            deadline: None,
+            act_by: None,
+            detail: None,
+        })
+        .collect();
+    let text = status(&view, NOW, WIDE);
+    let (_, line) = text.split_once("left alone with a mailbox in danger: ").expect("a line of its own");
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let named = "admin0@contoso.com, admin1@contoso.com, admin2@contoso.com, ..";
+    assert_eq!(line, format!("4 accounts, protected ({named})"));
+}
+
+#[test]
 fn long_groups_are_bounded_and_counted() {
     let text = plan(&sample::crowded(500).plan, NOW, NARROW);
     assert!(text.contains("500 waiting, no seat: "), "{text}");
