@@ -255,6 +255,8 @@ fn objects(answer: &Answer) -> Vec<serde_json::Value> {
 
 fn exit(answer: &Answer) -> Exit {
     match answer {
+        // A policy that cannot be read is wrong configuration, whatever a last good one let the pass do.
+        Answer::Pass { view, .. } if view.policy.failed.is_some() => Exit::Usage,
         Answer::Pass { view, sent, refused } => {
             let is_observed = view.last_pass.as_ref().is_some_and(|pass| pass.outcome == PassOutcome::Done);
             let is_sent = sent.iter().all(|sent| match sent.outcome {

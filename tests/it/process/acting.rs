@@ -196,3 +196,17 @@ fn a_mailbox_that_was_converted_to_a_shared_one_may_lose_its_licence() {
         assert_eq!((ran.code, site.writes().len()), (Some(0), 0), "{ran}");
     }
 }
+
+#[test]
+fn a_policy_that_cannot_be_read_is_wrong_configuration() {
+    let site = Site::observed();
+    site.unlicense(1);
+    for policy in ["", "version: 1\n", "version: 1\nkeep: [staff\n"] {
+        site.set_policy(policy);
+        for command in ["plan", "apply"] {
+            let ran = site.run(&[command]);
+            assert_eq!(ran.code, Some(64), "{command} with {policy:?}: {ran}");
+        }
+    }
+    assert!(site.writes().is_empty());
+}
