@@ -60,7 +60,8 @@ pub fn diff(
 fn drift_kind(known: &KnownUser, entitlement: &Entitlement) -> Option<DriftKind> {
     match known.presence {
         Presence::Live => {
-            (needs_license(known) && !entitlement.is_licensed()).then_some(DriftKind::Unlicensed)
+            let is_wanted = needs_license(known) || has_turned(known);
+            (is_wanted && !entitlement.is_licensed()).then_some(DriftKind::Unlicensed)
         }
         Presence::Deleted { since } if needs_license(known) && was_unlicensed(known, since) => {
             Some(DriftKind::UnlicensedAndDeleted)
@@ -75,6 +76,11 @@ fn drift_kind(known: &KnownUser, entitlement: &Entitlement) -> Option<DriftKind>
 /// documented.
 fn was_unlicensed(known: &KnownUser, deleted: Timestamp) -> bool {
     known.loss.as_ref().is_some_and(|loss| loss.noticed < deleted || !known.user.licenses().is_empty())
+}
+
+/// It needed no licence when its kind was last known, and a clock runs all the same.
+fn has_turned(known: &KnownUser) -> bool {
+    !needs_license(known) && known.loss.is_some()
 }
 
 fn needs_license(known: &KnownUser) -> bool {
@@ -130,6 +136,9 @@ impl Case<'_> {
         if !is_deleted && matches!(entitlement, Entitlement::SubscriptionLapsed { .. }) {
             return Some(Reason::SubscriptionLapsed);
         }
+        if !is_deleted && has_turned(known) {
+            return Some(Reason::KindChanged);
+        }
         if is_deleted && known.user.on_premises_synced {
             return Some(Reason::SyncedDeleted);
         }
@@ -168,6 +177,7 @@ fn cause(known: &KnownUser, entitlement: &Entitlement, kind: DriftKind) -> Cause
     match kind {
         DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => return Cause::AccountDeleted,
         DriftKind::Gone => return Cause::AccountPurged,
+        DriftKind::Unlicensed if has_turned(known) => return Cause::KindChanged,
         DriftKind::Unlicensed => {}
     }
     match entitlement {

@@ -60,6 +60,8 @@ pub enum Cause {
     /// The product is there, its Exchange plan is switched off.
     PlanDisabled,
     SubscriptionLapsed,
+    /// A shared, room or equipment mailbox became one that needs a licence, or does not answer any more.
+    KindChanged,
     /// Never seen licensed.
     NeverLicensed,
     /// The account was deleted.
@@ -76,6 +78,7 @@ impl Cause {
             Self::GroupLicenseError => "group_license_error",
             Self::PlanDisabled => "plan_disabled",
             Self::SubscriptionLapsed => "subscription_lapsed",
+            Self::KindChanged => "kind_changed",
             Self::NeverLicensed => "never_licensed",
             Self::AccountDeleted => "account_deleted",
             Self::AccountPurged => "account_purged",

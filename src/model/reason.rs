@@ -62,6 +62,8 @@ reasons! {
     NoUsageLocation = "no_usage_location", "the account has no usage location and the rule gives none: none is guessed";
     /// No product of the rule exists in the tenant with a mailbox plan.
     NoUsableSku = "no_usable_sku", "none of the rule's licences is a product of this tenant that carries a mailbox";
+    /// A mailbox that needs no licence turned into one that does, or does not answer any more.
+    KindChanged = "kind_changed", "this shared or resource mailbox turned into one of a user, or does not answer any more, and has no licence: convert it back, or license it before the deadline";
     /// The group that should give the licence cannot.
     GroupLicenseError = "group_license_error", "the licensing group reports an error for this account";
     // waiting for time or evidence

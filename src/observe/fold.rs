@@ -124,8 +124,11 @@ fn loss(
     context: &Context<'_>,
 ) -> Option<Loss> {
     let running = before.and_then(|known| known.loss.as_ref());
-    if user.licenses.is_none() || !before.is_none_or(needs_license) {
-        return None;
+    // Not said is not lost.
+    user.licenses.as_ref()?;
+    if !before.is_none_or(needs_license) {
+        // Only Exchange's own answer starts a clock here, see `mailboxes`.
+        return running.filter(|_| !entitlement.is_licensed()).cloned();
     }
     match entitlement {
         Entitlement::Licensed { .. } => None,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::graph::Client;
 use crate::model::{
-    Entitlement, KnownUser, Presence, Probe, ProbeAnswer, Problem, ProblemKind, Span, Timestamp, UserId,
-    UserType,
+    Entitlement, KnownUser, Loss, MailboxKind, Presence, Probe, ProbeAnswer, Problem, ProblemKind, Span,
+    Timestamp, UserId, UserType,
 };
 use crate::policy::{Policy, Ruling};
 use crate::store::records::{Cursor, Probing, Tally};
@@ -21,6 +21,10 @@ const PROBES_PER_PASS: usize = 5_000;
 
 /// Time that a pass gives to these questions, so that a slow Exchange never keeps licences waiting.
 const PROBE_TIME: Duration = Duration::from_secs(20);
+
+/// A shared mailbox without a licence is lost when it turns into one of a user: attributes from on premises do that
+/// (Microsoft: "Convert a user mailbox to a shared mailbox").
+const ASK_KIND_AGAIN: Span = Span::from_hours(24);
 
 /// Users asked about between two looks at the clock.
 const PROBES_AT_ONCE: usize = 64;
@@ -187,7 +191,8 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
     }
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
-        (Some(_), Some(_)) => return None,
+        (Some(kind), Some(_)) if is_licensed || kind.needs_license() => return None,
+        (Some(_), Some(_)) => Urgency::Kind,
         // A mailbox without a licence has at least an address.
         (None, _) if !is_licensed && known.user.mail.is_none() => return None,
         (None, _) if !is_licensed => Urgency::Kind,
@@ -216,10 +221,14 @@ fn again_at(known: &KnownUser) -> Again {
     if is_suspicious(known) {
         return Again::Now;
     }
+    if known.loss.is_some() && known.mailbox.kind.as_ref().is_some_and(|kind| !kind.needs_license()) {
+        return Again::At(probe.at + ASK_KIND_AGAIN);
+    }
     match probe.answer {
         // Its identity was not to be had: not in this cloud, or not from a replica that lagged behind.
         ProbeAnswer::Reachable { primary_id: None, .. } => Again::At(probe.at + ASK_IDENTITY_AGAIN),
-        ProbeAnswer::Reachable { primary_id: Some(_), .. } => Again::Now,
+        ProbeAnswer::Reachable { primary_id: Some(_), ref kind } if kind.needs_license() => Again::Now,
+        ProbeAnswer::Reachable { primary_id: Some(_), .. } => Again::At(probe.at + ASK_KIND_AGAIN),
         ProbeAnswer::NoMailbox if known.loss.is_some() || known.remembered.is_none() => Again::Never,
         ProbeAnswer::NoMailbox => Again::At(probe.at + ASK_AGAIN),
         ProbeAnswer::Unreadable => Again::At(probe.at + ASK_UNREADABLE_AGAIN),
@@ -251,12 +260,43 @@ fn remember(
 /// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not
 /// overwritten by another one: comparing the two is the proof of a recovery.
 fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool) {
+    if !is_licensed && known.mailbox.kind.as_ref().is_some_and(|kind| !kind.needs_license()) {
+        known.loss = turned(known, &probe);
+    }
     if let ProbeAnswer::Reachable { kind, primary_id } = &probe.answer {
+        if !kind.needs_license() {
+            known.loss = None;
+        }
         let is_healthy = is_licensed || !kind.needs_license();
-        known.mailbox.kind = Some(kind.clone());
+        // A mailbox that turned stays what its rule knew it as, until it is licensed or turns back.
+        if is_healthy || known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license) {
+            known.mailbox.kind = Some(kind.clone());
+        }
         if is_healthy && known.mailbox.primary_id.is_none() {
             known.mailbox.primary_id.clone_from(primary_id);
         }
     }
     known.mailbox.last_probe = Some(probe);
+}
+
+/// The loss of a mailbox that needed no licence when it last answered, has none, and now needs one or does not answer.
+fn turned(known: &KnownUser, probe: &Probe) -> Option<Loss> {
+    let has_turned = match &probe.answer {
+        ProbeAnswer::Reachable { kind, .. } => kind.needs_license(),
+        ProbeAnswer::NoMailbox => true,
+        ProbeAnswer::Unreadable => return known.loss.clone(),
+    };
+    let is_news = has_turned && known.loss.is_none();
+    if is_news {
+        tracing::error!(user.id = %known.id(), "a mailbox without a licence turned into one that needs a licence");
+    }
+    let answered =
+        known.mailbox.last_probe.as_ref().filter(|before| before.answer != ProbeAnswer::Unreadable);
+    let begun = || Loss {
+        last_with: answered.map(|before| before.at),
+        noticed: probe.at,
+        hint: None,
+        had_mailbox_plan: true,
+    };
+    has_turned.then(|| known.loss.clone().unwrap_or_else(begun))
 }

@@ -221,6 +221,9 @@ pub fn because(cause: Cause) -> Option<&'static str> {
         Cause::GroupLicenseError => Some("the licensing group reports an error"),
         Cause::PlanDisabled => Some("Exchange was switched off in the licence"),
         Cause::SubscriptionLapsed => Some("the subscription lapsed"),
+        Cause::KindChanged => {
+            Some("the mailbox turned into one that needs a licence, or does not answer any more")
+        }
         Cause::NeverLicensed => Some("never seen licensed"),
         Cause::AccountDeleted => None,
         Cause::AccountPurged => Some("purged, or vanished"),

@@ -32,12 +32,13 @@ const EXPIRING: [(&str, Span); 5] = [
 ];
 
 /// Every cause, so that the loss counters exist before the first loss.
-const CAUSES: [Cause; 8] = [
+const CAUSES: [Cause; 9] = [
     Cause::LicenseRemoved,
     Cause::GroupLicenseRemoved,
     Cause::GroupLicenseError,
     Cause::PlanDisabled,
     Cause::SubscriptionLapsed,
+    Cause::KindChanged,
     Cause::NeverLicensed,
     Cause::AccountDeleted,
     Cause::AccountPurged,

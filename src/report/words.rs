@@ -104,6 +104,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::SubscriptionLapsed => "renew the subscription",
         Reason::Duplicate => "a person decides: address exists twice",
         Reason::NoUsageLocation => "needs a usage location",
+        Reason::KindChanged => "convert it back to shared",
         Reason::NoUsableSku => "needs a licence with a mailbox in its rule",
         Reason::GroupLicenseError => "repair the licensing group",
         Reason::Confirming => "waits for a second observation",

@@ -4,5 +4,6 @@ mod cost;
 mod delta;
 mod lab;
 mod listing;
+mod mailboxes;
 mod quirks;
 mod same;

@@ -173,9 +173,10 @@ fn the_list_of_causes_is_complete() {
             Cause::GroupLicenseError => 2,
             Cause::PlanDisabled => 3,
             Cause::SubscriptionLapsed => 4,
-            Cause::NeverLicensed => 5,
-            Cause::AccountDeleted => 6,
-            Cause::AccountPurged => 7,
+            Cause::KindChanged => 5,
+            Cause::NeverLicensed => 6,
+            Cause::AccountDeleted => 7,
+            Cause::AccountPurged => 8,
         };
         assert_eq!(index, position);
     }
