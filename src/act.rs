@@ -12,9 +12,7 @@ use crate::clock::Clock;
 use crate::errors::chain;
 use crate::graph::{Client, RestoreOptions};
 use crate::invariant::{InvariantId, holds};
-use crate::model::{
-    Action, Attempt, KnownUser, Outcome, OutcomeKind, Pending, Plan, Reason, Step, Timestamp, UserId,
-};
+use crate::model::{Action, Outcome, OutcomeKind, Plan, Reason, Step, Timestamp, UserId};
 use crate::plan::pace;
 use crate::store::journal::{Entry, Journal};
 use crate::store::{self, Cause, TenantStore};
@@ -94,6 +92,7 @@ fn not_sent(detail: String) -> Outcome {
 /// Makes the intent durable; without it nothing may be sent.
 fn intend(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<(), store::Error> {
     let sent = hands.clock.now();
+    let expected_mailbox = hands.store.user(step.user)?.and_then(|known| known.mailbox.primary_id);
     let before = hands.journal.head().seq;
     let intent = Entry::Intent {
         step_id: step.id.clone(),
@@ -104,6 +103,7 @@ fn intend(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<(), store::Erro
         rule: step.rule.clone(),
         policy_digest: plan.policy_digest.clone(),
         plan_digest: plan.digest.clone(),
+        expected_mailbox: expected_mailbox.clone(),
     };
     let recorded = hands.journal.append(&intent, sent)?;
     let is_durable =
@@ -111,7 +111,7 @@ fn intend(step: &Step, plan: &Plan, hands: &Hands<'_>) -> Result<(), store::Erro
     if !is_durable {
         return Err(store::Error::Journal { source: Cause::new("an intent was not recorded") });
     }
-    open_attempt(step, sent, hands.store)
+    update(step.user, hands.store, |entry| entry.began(&step.id, &step.action, sent, expected_mailbox))
 }
 
 /// Records what came of the request, or that it was not sent after all.
@@ -204,31 +204,6 @@ async fn has_effect(step: &Step, graph: &Client) -> Option<bool> {
     })
 }
 
-fn open_attempt(step: &Step, sent: Timestamp, store: &TenantStore) -> Result<(), store::Error> {
-    let expected_mailbox = store.user(step.user)?.and_then(|known: KnownUser| known.mailbox.primary_id);
-    update(step.user, store, |entry| {
-        entry.attempts.push(Attempt {
-            at: sent,
-            action: step.action.clone(),
-            outcome: None,
-            detail: String::new(),
-        });
-        // The journal keeps everything; the ledger only what planning looks at.
-        let surplus = entry.attempts.len().saturating_sub(ATTEMPTS_KEPT);
-        entry.attempts.drain(..surplus);
-        entry.pending = Some(Pending {
-            step_id: step.id.clone(),
-            action: step.action.clone(),
-            sent,
-            is_uncertain: true,
-            expected_mailbox,
-        });
-    })
-}
-
-/// Attempts of one user that the ledger keeps.
-const ATTEMPTS_KEPT: usize = 20;
-
 fn close_attempt(
     step: &Step,
     outcome: &Outcome,
@@ -236,23 +211,7 @@ fn close_attempt(
     store: &TenantStore,
 ) -> Result<(), store::Error> {
     update(step.user, store, |entry| {
-        if let Some(attempt) = entry.attempts.last_mut() {
-            attempt.outcome = Some(outcome.kind);
-            attempt.detail.clone_from(&outcome.detail);
-        }
-        match outcome.kind {
-            OutcomeKind::Accepted | OutcomeKind::AlreadyDone => {
-                if let Some(pending) = &mut entry.pending {
-                    pending.is_uncertain = false;
-                }
-            }
-            OutcomeKind::Uncertain => {}
-            OutcomeKind::Deferred | OutcomeKind::NoSeat | OutcomeKind::Refused | OutcomeKind::NotSent => {
-                entry.pending = None;
-                let failures = entry.attempts_at(&step.action);
-                entry.next_attempt = Some(pace::next_attempt(failures, step.act_by, now));
-            }
-        }
+        entry.answered(outcome, |failures| pace::next_attempt(failures, step.act_by, now));
     })
 }
 

@@ -36,6 +36,12 @@ pub fn diff(
     let entitlement = Entitlement::of(&known.user, catalog);
     let kind = drift_kind(known, &entitlement);
     let left_alone = |reason, detail| Finding::LeftAlone { reason, drift: kind, detail };
+    if matches!(known.presence, Presence::Recalled { .. }) {
+        return left_alone(
+            Reason::Undetermined,
+            Some("the user, not observed since the state was lost".to_owned()),
+        );
+    }
     let rule = match policy.ruling(known) {
         Ruling::Keep(rule) => rule,
         Ruling::Offboarded(entry) => return left_alone(Reason::Offboarded, Some(entry.reason.clone())),
@@ -68,6 +74,7 @@ fn drift_kind(known: &KnownUser, entitlement: &Entitlement) -> Option<DriftKind>
         }
         Presence::Deleted { .. } => Some(DriftKind::Deleted),
         Presence::Missing { .. } | Presence::Gone { .. } => Some(DriftKind::Gone),
+        Presence::Recalled { .. } => None,
     }
 }
 
@@ -125,7 +132,7 @@ impl Case<'_> {
             DriftKind::Unlicensed | DriftKind::Gone => false,
         };
         match known.presence {
-            Presence::Missing { .. } => return Some(Reason::Confirming),
+            Presence::Missing { .. } | Presence::Recalled { .. } => return Some(Reason::Confirming),
             Presence::Gone { .. } => return Some(Reason::Gone),
             Presence::Live | Presence::Deleted { .. } => {}
         }

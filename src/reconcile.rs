@@ -6,8 +6,10 @@
 
 mod bookkeeping;
 mod findings;
+mod identities;
 mod news;
 mod policy_holder;
+mod seats;
 mod view;
 
 use std::collections::BTreeMap;
@@ -21,20 +23,18 @@ use crate::clock::Clock;
 use crate::errors::chain;
 use crate::graph::Client;
 use crate::invariant::{InvariantId, holds};
-use crate::model::{
-    Action, GroupId, LedgerEntry, ObservationKind, OutcomeKind, Plan, Reason, SkuId, Span, UserId,
-};
+use crate::model::{ObservationKind, OutcomeKind, Plan, Reason, Span};
 use crate::observe::{self, Observed};
 use crate::plan;
-use crate::policy::Assign;
 use crate::report::metrics::Metrics;
 use crate::report::status::{EventKind, PassOutcome, PassView, RecentEvent, TenantView};
 use crate::store::journal::{Entry, Journal};
-use crate::store::records::{Approvals, Hold, LastPass};
+use crate::store::records::{Approvals, Hold, Identities, LastPass};
 use crate::store::{self, TenantStore};
 
 use findings::Findings;
 pub use policy_holder::{Loaded, PolicyHolder};
+use seats::in_flight;
 
 /// What a pass is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,8 +179,9 @@ impl Reconciler {
 
     /// Says goodbye in the journal and leaves the state complete on disk.
     pub fn close(&self) {
-        let closed = self.parts.journal.append(&Entry::Stopped, self.parts.clock.now()).map(|_| ());
-        if let Err(error) = closed.map_err(store::Error::from).and_then(|()| self.parts.store.flush()) {
+        let closed = self.parts.journal.append(&Entry::Stopped, self.parts.clock.now());
+        let closed = closed.map_err(store::Error::from).and_then(|_| self.parts.store.flush());
+        if let Err(error) = closed {
             tracing::error!(tenant = self.parts.name, error = %chain(&error), "the state could not be closed cleanly");
         }
     }
@@ -300,7 +301,10 @@ impl Reconciler {
             parts.metrics.observation_rejected(&parts.name, problem.kind);
         }
         if observed.observation.is_complete() {
-            observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
+            let was_whole = parts.store.get_or_default::<Identities>()?.are_journalled;
+            let recorded =
+                observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
+            identities::record(&parts.store, &parts.journal, recorded, was_whole, parts.clock.now())?;
             self.is_full_wanted &= observed.observation.kind != ObservationKind::Full;
         } else {
             let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
@@ -319,7 +323,7 @@ impl Reconciler {
     ) -> Result<Plan, store::Error> {
         let now = self.parts.clock.now();
         let ledger = findings.ledger(&self.parts.store)?;
-        let in_flight = seats_in_flight(&ledger, policy, observed);
+        let in_flight = in_flight(&ledger, policy, observed);
         let answers = self.parts.store.get_or_default::<Approvals>()?;
         let sent_last_day = self.parts.journal.intents_since(now - Span::from_days(1));
         let input = plan::Input {
@@ -449,40 +453,4 @@ impl Reconciler {
             "pass finished"
         );
     }
-}
-
-/// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not
-/// seen. A membership counts for the product that its rule names.
-fn seats_in_flight(
-    ledger: &BTreeMap<UserId, LedgerEntry>,
-    policy: &crate::policy::Policy,
-    observed: &Observed,
-) -> BTreeMap<SkuId, u32> {
-    let mut seats = BTreeMap::new();
-    for entry in ledger.values() {
-        // Once the licence was observed, the products' own count, which is read later, has it.
-        if entry.resolved.is_some() {
-            continue;
-        }
-        let sku = match entry.pending.as_ref().map(|pending| &pending.action) {
-            Some(Action::AssignLicense { sku, takes_seat: true, .. }) => Some(*sku),
-            Some(Action::AddToGroup { group }) => group_product(*group, policy, observed),
-            Some(
-                Action::AssignLicense { takes_seat: false, .. }
-                | Action::SetUsageLocation { .. }
-                | Action::Restore,
-            )
-            | None => None,
-        };
-        if let Some(sku) = sku {
-            *seats.entry(sku).or_default() += 1;
-        }
-    }
-    seats
-}
-
-/// The product that the policy expects of a licensing group.
-fn group_product(group: GroupId, policy: &crate::policy::Policy, observed: &Observed) -> Option<SkuId> {
-    let rule = policy.keep.iter().find(|rule| rule.assign == Assign::Group(group))?;
-    rule.licenses.iter().find_map(|name| name.find(&observed.catalog)).map(|sku| sku.id)
 }

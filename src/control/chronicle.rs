@@ -69,17 +69,14 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         Entry::MailboxRecorded { primary_id, .. } => {
             format!("healthy mailbox recorded as {primary_id}; a recovery is compared with it")
         }
+        Entry::MailboxesRecorded { mailboxes } => identities(mailboxes.len() as u64),
         Entry::Lost { warned: true, .. } => {
             "LOST: Microsoft's limit has passed. It had been reported before".to_owned()
         }
         Entry::Lost { warned: false, .. } => {
             "LOST: Microsoft's limit has passed. It had never been reported before".to_owned()
         }
-        Entry::Held { by, reason, until } => {
-            let until = until.map_or_else(|| "resumed".to_owned(), Timestamp::human);
-            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("put on hold by {by} until {until}{reason}")
-        }
+        Entry::Held { by, reason, until } => held(by, reason.as_deref(), *until),
         Entry::Resumed { by } => format!("resumed by {by}: acts again"),
         Entry::Asked { ask, question, mailboxes, .. } => {
             let count = words::how_many(*mailboxes, "mailbox", "mailboxes");
@@ -88,7 +85,7 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         Entry::Approved { ask, by, digest } => {
             format!("question {ask} approved by {by}, who saw plan {}", short(digest))
         }
-        Entry::Denied { ask, by, digest } => {
+        Entry::Denied { ask, by, digest, .. } => {
             format!("question {ask} denied by {by}, who saw plan {}", short(digest))
         }
         Entry::PolicyLoaded { digest, revision } => {
@@ -107,15 +104,38 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         Entry::Restored { backup, made_at } => {
             format!("the state was lost and read back from the backup {backup} of {}", made_at.human())
         }
+        Entry::Recalled { mailboxes, clocks, ledgers, .. } => recalled(*mailboxes, *clocks, *ledgers),
         Entry::Started { version } => format!("mailkeeper {version} started"),
         Entry::Stopped => "mailkeeper stopped".to_owned(),
     }
+}
+
+fn held(by: &str, reason: Option<&str>, until: Option<Timestamp>) -> String {
+    let until = until.map_or_else(|| "resumed".to_owned(), Timestamp::human);
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("put on hold by {by} until {until}{reason}")
+}
+
+fn identities(count: u64) -> String {
+    let count = words::how_many(count, "healthy mailbox", "healthy mailboxes");
+    format!("identity of {count} recorded; a recovery is compared with it")
+}
+
+fn recalled(mailboxes: u64, clocks: u64, ledgers: u64) -> String {
+    format!(
+        "the state was behind the journal and was brought up to date from it: {}, {}, what was tried for {}",
+        words::how_many(mailboxes, "mailbox identity", "mailbox identities"),
+        words::how_many(clocks, "clock", "clocks"),
+        words::how_many(ledgers, "user", "users"),
+    )
 }
 
 /// Labels of the bookkeeping; a newer one is shown as it stands.
 fn stopped(reason: &str) -> String {
     match reason {
         "repaired" => "no longer at risk: repaired by mailkeeper".to_owned(),
+        "left_alone" => "no longer watched: the policy does not keep it any more".to_owned(),
+        "vanished" => "in neither list when the state was rebuilt".to_owned(),
         "healed_by_others" => "no longer at risk, without mailkeeper: somebody else repaired it".to_owned(),
         other => format!("no longer at risk: {}", words::plain(other)),
     }

@@ -55,6 +55,9 @@ const HISTORY_LONGEST: usize = 10_000;
 /// Users whose names one question brings along.
 const NAMES_SHOWN: usize = 5;
 
+/// Users that the line of a denial names: half of what a line may hold. A state that was lost asks again about more.
+const DENIED_NAMED: usize = 10_000;
+
 impl Desk {
     /// Answers what needs neither a pass nor Graph; `None` for what does.
     pub fn answer(&self, question: &Question, by: &Person) -> Option<Result<Answer, Refusal>> {
@@ -162,7 +165,16 @@ impl Desk {
         let (now, digest) = (self.clock.now(), view.plan.digest.clone());
         let entry = match granted {
             true => Entry::Approved { ask: ask.to_owned(), by: by.name.clone(), digest: digest.clone() },
-            false => Entry::Denied { ask: ask.to_owned(), by: by.name.clone(), digest: digest.clone() },
+            false => Entry::Denied {
+                ask: ask.to_owned(),
+                by: by.name.clone(),
+                digest: digest.clone(),
+                reason: Some(open.reason),
+                users: match open.users.len() {
+                    0..=DENIED_NAMED => open.users.iter().copied().collect(),
+                    _ => std::collections::BTreeSet::new(),
+                },
+            },
         };
         self.journal.append(&entry, now).map_err(refused)?;
         let users = open.users.iter().copied().collect();
@@ -226,13 +238,17 @@ impl Desk {
     }
 
     fn resume(&self, by: &Person) -> Result<Answer, Refusal> {
-        if self.active_hold().is_none() {
+        let Some(hold) = self.active_hold() else {
             return Ok(Answer::Said { message: "was not on hold".to_owned() });
-        }
-        let entry = Entry::Resumed { by: by.name.clone() };
-        self.journal.append(&entry, self.clock.now()).map_err(refused)?;
+        };
+        // The state first: what the journal says is believed after a crash, and it must not say more than was done.
         self.store.remove::<Hold>()?;
         self.store.flush()?;
+        let entry = Entry::Resumed { by: by.name.clone() };
+        if let Err(error) = self.journal.append(&entry, self.clock.now()) {
+            self.store.put(&hold)?;
+            return Err(refused(error));
+        }
         self.shared.set_held(false);
         Ok(Answer::Said { message: "resumed: the next pass acts again".to_owned() })
     }

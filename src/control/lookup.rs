@@ -96,8 +96,16 @@ pub fn same_address(store: &TenantStore, known: &KnownUser) -> Result<Option<Oth
         let is_conflict = match (&known.presence, &other.presence) {
             (Presence::Live, Presence::Deleted { .. }) | (Presence::Deleted { .. }, Presence::Live) => true,
             (
-                Presence::Live | Presence::Deleted { .. } | Presence::Missing { .. } | Presence::Gone { .. },
-                Presence::Live | Presence::Deleted { .. } | Presence::Missing { .. } | Presence::Gone { .. },
+                Presence::Live
+                | Presence::Deleted { .. }
+                | Presence::Missing { .. }
+                | Presence::Gone { .. }
+                | Presence::Recalled { .. },
+                Presence::Live
+                | Presence::Deleted { .. }
+                | Presence::Missing { .. }
+                | Presence::Gone { .. }
+                | Presence::Recalled { .. },
             ) => false,
         };
         if is_conflict && other.id() != known.id() && !mine.is_disjoint(&other.user.addresses()) {

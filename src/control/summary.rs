@@ -217,7 +217,9 @@ impl Counting {
         match entry {
             Entry::Intent { .. }
             | Entry::MailboxRecorded { .. }
+            | Entry::MailboxesRecorded { .. }
             | Entry::Restored { .. }
+            | Entry::Recalled { .. }
             | Entry::Started { .. }
             | Entry::Stopped => {}
             Entry::ClockStarted { .. } => summary.noticed += 1,
@@ -316,7 +318,9 @@ impl Counting {
             }
             Entry::Verdict { user, verdict: Verdict::Verified | Verdict::Unverified, .. }
             | Entry::Lost { user, .. } => drop(self.open.remove(user)),
-            Entry::ClockStopped { user, reason } if reason == "healed_by_others" => {
+            Entry::ClockStopped { user, reason }
+                if ["healed_by_others", "left_alone"].contains(&reason.as_str()) =>
+            {
                 self.open.remove(user);
             }
             Entry::PolicyLoaded { digest, .. } => self.policy = Some(digest.clone()),
@@ -336,6 +340,8 @@ impl Counting {
             | Entry::Outcome { .. }
             | Entry::Verdict { .. }
             | Entry::MailboxRecorded { .. }
+            | Entry::MailboxesRecorded { .. }
+            | Entry::Recalled { .. }
             | Entry::Held { .. }
             | Entry::Resumed { .. }
             | Entry::Asked { .. }

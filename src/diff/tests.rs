@@ -80,7 +80,7 @@ proptest! {
             let known = &world.users[&drift.user];
             let deletion = match known.presence {
                 Presence::Deleted { since } => since + DELETED_RETENTION <= NOW,
-                Presence::Live | Presence::Missing { .. } | Presence::Gone { .. } => false,
+                Presence::Live | Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => false,
             };
             let license =
                 known.loss.as_ref().is_some_and(|loss| loss.noticed + world.policy.retention.days <= NOW);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupId, License, LicenseAssignment, MailboxMemory, Timestamp, User, UserId};
+use super::{GroupId, License, LicenseAssignment, MailboxKind, MailboxMemory, Timestamp, User, UserId};
 
 /// The record of one user in the state. Changes only when an observation changes it: "last seen" of an unchanged user
 /// is the tenant's last complete observation.
@@ -36,6 +36,101 @@ impl KnownUser {
             || self.remembered.is_some()
             || self.loss.as_ref().is_some_and(|loss| loss.had_mailbox_plan)
     }
+
+    /// What is left of a user of whom only the journal tells, before anything is filled in.
+    pub fn recalled(id: UserId) -> Self {
+        Self {
+            user: User::new(id, ""),
+            presence: Presence::Recalled { deleted: None },
+            groups: BTreeSet::new(),
+            groups_read: BTreeSet::new(),
+            mailbox: MailboxMemory::default(),
+            remembered: None,
+            loss: None,
+        }
+    }
+
+    /// Who is in an account's groups may change for as long as it lives, so those of a live one are not remembered:
+    /// they are read again.
+    pub fn memory(&self) -> Memory {
+        let deleted = match self.presence {
+            Presence::Deleted { since } => Some(since),
+            Presence::Live | Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => {
+                None
+            }
+        };
+        let of_deleted = |groups: &BTreeSet<GroupId>| deleted.map(|_| groups.clone()).unwrap_or_default();
+        Memory {
+            deleted,
+            groups: of_deleted(&self.groups),
+            groups_read: of_deleted(&self.groups_read),
+            kind: self.mailbox.kind.clone(),
+            primary_id: self.mailbox.primary_id.clone(),
+            remembered: self.remembered.clone(),
+            loss: self.loss.clone(),
+        }
+    }
+
+    /// Takes over what was known when the loss was noticed. A mailbox that is known here stays the one.
+    pub fn recall(&mut self, memory: &Memory) {
+        if memory.deleted.is_some() {
+            self.groups.clone_from(&memory.groups);
+            self.groups_read.clone_from(&memory.groups_read);
+        }
+        if let Presence::Recalled { deleted } = &mut self.presence {
+            *deleted = memory.deleted;
+        }
+        self.remembered = memory.remembered.clone().or(self.remembered.take());
+        self.loss.clone_from(&memory.loss);
+        self.mailbox.kind = self.mailbox.kind.take().or_else(|| memory.kind.clone());
+        self.mailbox.primary_id = self.mailbox.primary_id.take().or_else(|| memory.primary_id.clone());
+    }
+}
+
+/// What of a user cannot be observed again once licence or account are gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// When the account was deleted, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
+    /// Of a deleted account, those from before.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<GroupId>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups_read: BTreeSet<GroupId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<MailboxKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<Remembered>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+}
+
+/// The identity of one mailbox, recorded while it was healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedMailbox {
+    pub user: UserId,
+    pub primary_id: String,
+    /// `None` for an ordinary mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<MailboxKind>,
+    /// The licences in which something was switched off then: what a repair would keep off, were nothing newer known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switched_off: Vec<License>,
+}
+
+impl RecordedMailbox {
+    /// `None` when no identity is recorded.
+    pub fn of(known: &KnownUser) -> Option<Self> {
+        let primary_id = known.mailbox.primary_id.clone()?;
+        let kind = known.mailbox.kind.clone().filter(|kind| *kind != MailboxKind::User);
+        let licenses = known.remembered.iter().flat_map(|remembered| &remembered.licenses);
+        let switched_off = licenses.filter(|license| !license.disabled_plans.is_empty()).cloned().collect();
+        Some(Self { user: known.id(), primary_id, kind, switched_off })
+    }
 }
 
 /// Where the account is.
@@ -53,6 +148,11 @@ pub enum Presence {
     /// In neither list in two complete observations, or reported as purged.
     Gone {
         noticed: Timestamp,
+    },
+    /// The state was lost, and until the next complete observation only the journal tells of the user.
+    Recalled {
+        /// The deletion that the journal tells of: the groups are those of before it.
+        deleted: Option<Timestamp>,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, DriftKind, OutcomeKind, Timestamp, Verdict};
+use super::{Action, DriftKind, Outcome, OutcomeKind, Timestamp, Verdict};
 
 /// The ledger entry of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub struct LedgerEntry {
     /// The loss was counted.
     pub counted_lost: bool,
 }
+
+/// Attempts of one user that the ledger keeps: the journal keeps everything, the ledger what planning looks at.
+const ATTEMPTS_KEPT: usize = 20;
+
+/// Repairs remembered for each user: enough to see a flap.
+const REPAIRS_KEPT: usize = 5;
 
 impl LedgerEntry {
     pub fn opened(drift: DriftKind, now: Timestamp) -> Self {
@@ -71,6 +77,63 @@ impl LedgerEntry {
         self.drift = drift;
         self.resolved = None;
         self.sightings = self.sightings.saturating_add(1);
+    }
+
+    /// A request is about to be sent.
+    pub fn began(
+        &mut self,
+        step_id: &str,
+        action: &Action,
+        sent: Timestamp,
+        expected_mailbox: Option<String>,
+    ) {
+        self.attempts.push(Attempt {
+            at: sent,
+            action: action.clone(),
+            outcome: None,
+            detail: String::new(),
+        });
+        let surplus = self.attempts.len().saturating_sub(ATTEMPTS_KEPT);
+        self.attempts.drain(..surplus);
+        self.pending = Some(Pending {
+            step_id: step_id.to_owned(),
+            action: action.clone(),
+            sent,
+            is_uncertain: true,
+            expected_mailbox,
+        });
+    }
+
+    /// What came of the newest request. `next` says when to try again after so many failures.
+    pub fn answered(&mut self, outcome: &Outcome, next: impl FnOnce(u32) -> Timestamp) {
+        let Some(attempt) = self.attempts.last_mut() else { return };
+        attempt.outcome = Some(outcome.kind);
+        attempt.detail.clone_from(&outcome.detail);
+        let action = attempt.action.clone();
+        match outcome.kind {
+            OutcomeKind::Accepted | OutcomeKind::AlreadyDone => {
+                if let Some(pending) = &mut self.pending {
+                    pending.is_uncertain = false;
+                }
+            }
+            OutcomeKind::Uncertain => {}
+            OutcomeKind::Deferred | OutcomeKind::NoSeat | OutcomeKind::Refused | OutcomeKind::NotSent => {
+                self.pending = None;
+                self.next_attempt = Some(next(self.attempts_at(&action)));
+            }
+        }
+    }
+
+    /// The last word on a repair; `Stuck` is none, a later observation may still prove it.
+    pub fn concluded(&mut self, verdict: Verdict, at: Timestamp) {
+        self.last_verdict = Some(verdict);
+        if verdict != Verdict::Stuck {
+            self.pending = None;
+            self.next_attempt = None;
+            self.repaired.push(at);
+            let surplus = self.repaired.len().saturating_sub(REPAIRS_KEPT);
+            self.repaired.drain(..surplus);
+        }
     }
 
     /// The account came back by a request of ours in this story, and only its licence is still missing.

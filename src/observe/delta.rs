@@ -337,7 +337,8 @@ impl Changed {
             match known.map(|known| &known.presence) {
                 Some(Presence::Live) => self.live += weight,
                 Some(Presence::Deleted { .. }) => self.deleted += weight,
-                Some(Presence::Missing { .. } | Presence::Gone { .. }) | None => {}
+                Some(Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. }) | None => {
+                }
             }
         }
         if after.is_some_and(|after| matches!(after.presence, Presence::Missing { .. })) {

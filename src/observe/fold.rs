@@ -164,7 +164,7 @@ fn begin_loss(before: Option<&KnownUser>, user: &User, context: &Context<'_>) ->
             Presence::Live => context.previous,
             Presence::Deleted { since } => context.previous.map(|previous| previous.min(since)),
             // What became of the licence while the user was nowhere, nobody saw.
-            Presence::Missing { .. } | Presence::Gone { .. } => None,
+            Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => None,
         },
         Some(_) | None => None,
     };
@@ -213,6 +213,14 @@ fn remember(user: &User, before: Option<&Remembered>, catalog: &Catalog) -> Reme
 /// licences.
 fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
     let Some(mut known) = known else { return first_seen_deleted(listed, since, context) };
+    if let Presence::Recalled { deleted } = known.presence {
+        known.user.clone_from(&listed);
+        if deleted != Some(since) {
+            // Another deletion than the one that the journal tells of: what the groups were before it, nobody knows.
+            known.groups.clear();
+            known.groups_read.clear();
+        }
+    }
     if let Some(licenses) = listed.licenses.clone() {
         known.user.licenses = Some(licenses);
         if known.loss.is_none() && known.remembered.is_some() && is_stripped(&known, context) {
@@ -281,8 +289,9 @@ fn is_stripped(known: &KnownUser, context: &Context<'_>) -> bool {
 }
 
 fn purged(mut known: KnownUser, context: &Context<'_>) -> Option<KnownUser> {
+    let is_recalled = matches!(known.presence, Presence::Recalled { .. });
     known.presence = Presence::Gone { noticed: first_noticed(&known.presence, context) };
-    known.had_mailbox().then_some(known)
+    (known.had_mailbox() && !is_recalled).then_some(known)
 }
 
 /// In neither list. Once is a doubt, twice is a fact; a user without a mailbox is then forgotten.
@@ -292,6 +301,8 @@ fn absent(mut known: KnownUser, context: &Context<'_>) -> Option<KnownUser> {
     }
     let noticed = first_noticed(&known.presence, context);
     known.presence = match known.presence {
+        // Nothing is known of the user that a policy could be asked about.
+        Presence::Recalled { .. } => return None,
         Presence::Live | Presence::Deleted { .. } => Presence::Missing { noticed },
         // The same observation again, after a crash.
         Presence::Missing { .. } if noticed >= context.observed => Presence::Missing { noticed },
@@ -307,7 +318,7 @@ const FORGET_AFTER: Span = Span::from_days(60);
 
 fn first_noticed(presence: &Presence, context: &Context<'_>) -> Timestamp {
     match presence {
-        Presence::Live | Presence::Deleted { .. } => context.observed,
+        Presence::Live | Presence::Deleted { .. } | Presence::Recalled { .. } => context.observed,
         Presence::Missing { noticed } | Presence::Gone { noticed } => *noticed,
     }
 }

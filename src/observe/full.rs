@@ -235,7 +235,7 @@ fn believe(watch: &Watch<'_>, mut read: Read, mut seen: Seen) -> Result<Observed
             Presence::Missing { .. } if recheck.len() < RECHECK_MAX => {
                 recheck.insert(known.id());
             }
-            Presence::Missing { .. } | Presence::Gone { .. } => {}
+            Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => {}
         }
         Some(known)
     })?;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::graph::Client;
 use crate::model::{
-    Entitlement, KnownUser, Loss, MailboxKind, Presence, Probe, ProbeAnswer, Problem, ProblemKind, Span,
-    Timestamp, UserId, UserType,
+    Entitlement, KnownUser, Loss, MailboxKind, Presence, Probe, ProbeAnswer, Problem, ProblemKind,
+    RecordedMailbox, Span, Timestamp, UserId, UserType,
 };
 use crate::policy::{Policy, Ruling};
-use crate::store::records::{Cursor, Probing, Tally};
+use crate::store::records::{Cursor, Identities, Probing, Tally};
 use crate::store::{self, TenantStore};
 
 use super::{Observed, Reach};
@@ -54,19 +54,22 @@ enum Urgency {
 ///
 /// # Errors
 /// Only of the store. Unanswered questions stay open; if nothing could be read at all, that is a problem of the
-/// observation.
+/// observation. Returns the identities that were recorded now: they belong into the journal, and until they are there
+/// [`Identities`] does not say so.
 pub async fn mailboxes(
     graph: &Client,
     store: &TenantStore,
     policy: &Policy,
     observed: &mut Observed,
     clock: &dyn Clock,
-) -> Result<(), store::Error> {
+) -> Result<Vec<RecordedMailbox>, store::Error> {
+    let mut recorded = Vec::new();
     let cursor = store.get_or_default::<Cursor>()?;
     let Wanted { users, mut probing } = wanted(store, policy, observed, &cursor.probes, clock.now())?;
     if !users.is_empty() {
         // An answer changes what a user is counted as.
         store.remove::<Tally>()?;
+        store.put(&Identities { are_journalled: false })?;
     }
     let begun = clock.monotonic();
     let (mut asked, mut unreadable) = (0_usize, 0_usize);
@@ -90,7 +93,7 @@ pub async fn mailboxes(
                 }
             }
         }
-        remember(store, observed, answers, &mut probing)?;
+        remember(store, observed, answers, &mut probing, &mut recorded)?;
     }
     if asked > 0 && asked == unreadable {
         let detail = format!("none of {asked} mailboxes could be read: MailboxSettings.Read may be missing");
@@ -100,7 +103,7 @@ pub async fn mailboxes(
         let cursor = store.get_or_default::<Cursor>()?;
         store.put(&Cursor { probes: probing, ..cursor })?;
     }
-    Ok(())
+    Ok(recorded)
 }
 
 /// Who is to be asked about, the most telling first.
@@ -190,13 +193,15 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
         return is_ours().then_some(Urgency::Kind);
     }
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
+    let is_asked = known.mailbox.last_probe.is_some();
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
-        (Some(kind), Some(_)) if is_licensed || kind.needs_license() => return None,
-        (Some(_), Some(_)) => Urgency::Kind,
+        (Some(kind), Some(_)) if is_asked && (is_licensed || kind.needs_license()) => return None,
+        // It may have been converted: a shared mailbox since the last answer, or any since the journal told of it.
+        (Some(_), Some(_)) if !is_licensed => Urgency::Kind,
         // A mailbox without a licence has at least an address.
         (None, _) if !is_licensed && known.user.mail.is_none() => return None,
         (None, _) if !is_licensed => Urgency::Kind,
-        (None, _) | (Some(_), None) => Urgency::Identity,
+        (None, _) | (Some(_), None | Some(_)) => Urgency::Identity,
     };
     // A shared mailbox may only become ours by the answer, so everybody with an address is asked about once.
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
@@ -240,6 +245,7 @@ fn remember(
     observed: &mut Observed,
     mut answers: BTreeMap<UserId, Probe>,
     probing: &mut Probing,
+    recorded: &mut Vec<RecordedMailbox>,
 ) -> Result<(), store::Error> {
     let users: BTreeSet<UserId> = answers.keys().copied().collect();
     let Observed { catalog, reach, .. } = observed;
@@ -248,6 +254,8 @@ fn remember(
         if let Some(probe) = answers.remove(&user) {
             let is_healthy = Entitlement::of(&known.user, catalog).is_licensed();
             note(&mut known, probe, is_healthy);
+            let is_new = before.as_ref().is_some_and(|before| before.mailbox.primary_id.is_none());
+            recorded.extend(RecordedMailbox::of(&known).filter(|_| is_new));
         }
         if let Again::At(at) = again_at(&known) {
             probing.next_at = Some(probing.next_at.map_or(at, |next| next.min(at)));

@@ -40,7 +40,7 @@ impl Look {
                     self.vanished.insert(known.id());
                 }
             }
-            Presence::Missing { .. } | Presence::Gone { .. } => {}
+            Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => {}
         }
     }
 

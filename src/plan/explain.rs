@@ -260,7 +260,7 @@ fn unkept(facts: &Facts<'_>) -> Option<String> {
             let start = loss.last_with.unwrap_or(loss.noticed);
             Some(said(start + facts.policy.retention.days, " at the earliest"))
         }
-        Presence::Missing { .. } | Presence::Gone { .. } => None,
+        Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => None,
     }
 }
 

@@ -329,7 +329,7 @@ fn mailbox_is(kinds: &BTreeSet<MailboxKind>, known: &KnownUser) -> Answer {
         let was_live = match known.presence {
             Presence::Live => true,
             Presence::Deleted { since } => probe.at < since,
-            Presence::Missing { .. } | Presence::Gone { .. } => false,
+            Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => false,
         };
         was_live && probe.answer == ProbeAnswer::NoMailbox
     });

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Attempt, DIRECTORY_SETTLE, Drift, DriftKind, LedgerEntry, OutcomeKind, Pending, Reason, Timestamp,
-    UserId, Verdict,
+    Attempt, Cause, DIRECTORY_SETTLE, Drift, DriftKind, KnownUser, LedgerEntry, MailboxKind, OutcomeKind,
+    Pending, Presence, Reason, Timestamp, UserId, Verdict,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -111,14 +111,7 @@ impl Books<'_> {
         kept: &mut Kept,
     ) -> Result<(), store::Error> {
         let is_news = entry.last_verdict != Some(verdict) || verdict != Verdict::Stuck;
-        entry.last_verdict = Some(verdict);
-        if verdict != Verdict::Stuck {
-            entry.pending = None;
-            entry.next_attempt = None;
-            entry.repaired.push(self.now);
-            let surplus = entry.repaired.len().saturating_sub(REPAIRS_KEPT);
-            entry.repaired.drain(..surplus);
-        }
+        entry.concluded(verdict, self.now);
         if !is_news {
             return Ok(());
         }
@@ -170,6 +163,7 @@ impl Books<'_> {
             latest: drift.clock.latest,
             deadline: drift.clock.deadline,
             cause: Some(drift.cause),
+            memory: self.store.user(drift.user)?.map(|known| Box::new(known.memory())),
         };
         self.journal.append(&journal_entry, self.now)?;
         kept.events.push(RecentEvent {
@@ -212,10 +206,25 @@ impl Books<'_> {
         entry.resolved = Some(self.now);
         entry.sightings = 0;
         let is_ours = entry.pending.is_some() || entry.repaired.last() == Some(&self.now);
-        self.journal
-            .append(&Entry::ClockStopped { user, reason: is_ours_text(is_ours).to_owned() }, self.now)?;
+        let known = self.store.user(user)?;
+        if known.is_none() && !entry.counted_lost {
+            // The state was lost in between, and now the account is in neither list.
+            entry.counted_lost = true;
+            let warned = entry.warned;
+            self.journal.append(&Entry::Lost { user, upn: user.to_string(), warned }, self.now)?;
+            self.metrics.lost(self.tenant, Cause::AccountPurged, warned);
+            tracing::error!(user.id = %user, warned, "a mailbox at risk vanished while the state was lost");
+        }
+        let reason = match &known {
+            _ if is_ours => "repaired",
+            None => "vanished",
+            Some(known) if is_healthy(known) => "healed_by_others",
+            // Something is wrong still, and no rule keeps it any more.
+            Some(_) => "left_alone",
+        };
+        self.journal.append(&Entry::ClockStopped { user, reason: reason.to_owned() }, self.now)?;
         if !is_ours {
-            let upn = self.store.user(user)?.map(|known| known.user.upn);
+            let upn = known.map(|known| known.user.upn);
             let detail = "the drift is gone without a request of ours".to_owned();
             kept.events.push(RecentEvent {
                 at: self.now,
@@ -229,11 +238,9 @@ impl Books<'_> {
     }
 }
 
-/// Repairs remembered for each user: enough to see a flap.
-const REPAIRS_KEPT: usize = 5;
-
-fn is_ours_text(is_ours: bool) -> &'static str {
-    if is_ours { "repaired" } else { "healed_by_others" }
+fn is_healthy(known: &KnownUser) -> bool {
+    let needs_license = known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license);
+    known.presence == Presence::Live && (known.loss.is_none() || !needs_license)
 }
 
 /// After a crash: an intent without an outcome becomes a pending request, so that it is read back before anything is

@@ -2,8 +2,9 @@
 //! header, the records, users in id order, and an end line with counts and the SHA-256 of everything before it.
 //! Streams in both directions; knows no file names.
 //!
-//! A backup is a memory, not an order: importing forgets approvals, and where the next delta starts, so that no old
-//! decision is carried out again and the next observation is a full one.
+//! A backup is a memory, not an order: importing forgets what people approved, and where the next delta starts, so that
+//! no old decision is carried out again and the next observation is a full one. What they denied stays denied. It also
+//! says how far it has what the journal says, so that the lines behind are read at the next start.
 
 use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::model::{KnownUser, LedgerEntry, Observation, Plan, TenantId, Timestamp, UserId};
 
 use super::journal::Head;
-use super::records::{Approvals, Cursor, Hold, LastPass, Seats, Single, Tally};
+use super::records::{Approvals, Cursor, Hold, LastPass, Reflected, Seats, Single, Tally};
 use super::{Cause, Error, Operation, Result, TenantStore};
 
 /// Goes up with every change that an older version cannot read.
@@ -33,6 +34,9 @@ pub struct Header {
     pub made_at: Timestamp,
     /// The journal's last line at that moment: a journal that does not contain it was cut or replaced.
     pub journal_head: Option<Head>,
+    /// How far the records have what the journal says. `None` in backups of before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reflected: Option<Head>,
 }
 
 /// What a backup holds.
@@ -82,7 +86,8 @@ pub fn export(
 ) -> Result<Counts> {
     let mut exporting = Exporting { output, hash: Sha256::new(), counts: Counts::default() };
     let tenant = store.tenant();
-    exporting.write(&Line::Header(Header { version: VERSION, tenant, made_at, journal_head }))?;
+    let reflected = store.get::<Reflected>()?.map(|reflected| reflected.0);
+    exporting.write(&Line::Header(Header { version: VERSION, tenant, made_at, journal_head, reflected }))?;
     exporting.write_single(store, Line::Cursor)?;
     exporting.write_single(store, Line::Seats)?;
     exporting.write_single(store, Line::Plan)?;
@@ -123,6 +128,10 @@ pub fn import(store: &TenantStore, input: &mut (impl BufRead + Seek)) -> Result<
         }
     }
     store.put_users(users)?;
+    let header = &checked.0;
+    if let Some(reflected) = header.reflected.as_ref().or(header.journal_head.as_ref()) {
+        store.put(&Reflected(reflected.clone()))?;
+    }
     store.flush()?;
     Ok(checked)
 }
@@ -232,7 +241,8 @@ fn restore(store: &TenantStore, line: Line) -> Result<()> {
         Line::Tally(tally) => store.put(&tally),
         Line::Ledger { user, entry } => store.put_ledger(user, &entry),
         Line::User(user) => store.put_users([*user]),
-        Line::Header(_) | Line::Approvals(_) | Line::End(_) => Ok(()),
+        Line::Approvals(answers) => store.put(&answers.denials()),
+        Line::Header(_) | Line::End(_) => Ok(()),
     }
 }
 

@@ -209,7 +209,7 @@ impl Journal {
             }
             let mut newest = VecDeque::new();
             self.walk_in(&extent.only(*segment), |line| {
-                if user.is_none_or(|user| line.entry.user() == Some(user)) {
+                if user.is_none_or(|user| line.entry.concerns(user)) {
                     newest.push_back(line.clone());
                     if newest.len() > wanted {
                         newest.pop_front();

@@ -11,6 +11,7 @@ use crate::model::{
 };
 
 use super::codec::{Encoding, Record};
+use super::journal::Head;
 
 /// A record that a tenant has once, stored under its name.
 pub trait Single: Record {
@@ -45,6 +46,8 @@ singles! {
     Tally = "tally";
     RecycleBin = "recycle_bin";
     SmallGroups = "small_groups";
+    Reflected = "reflected";
+    Identities = "identities";
 }
 
 impl Record for Vec<KnownUser> {
@@ -154,10 +157,31 @@ impl Hold {
     }
 }
 
+/// How far the state has what the journal says. A state that is older than the journal is brought up to date from the
+/// lines behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Reflected(pub Head);
+
+/// Whether the identities of healthy mailboxes are in the journal, too. Not said while they are being written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identities {
+    pub are_journalled: bool,
+}
+
 /// Answers to asks, by ask id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Approvals(pub BTreeMap<String, Answer>);
+
+impl Approvals {
+    /// What an old state still stands for: a "no" only keeps hands still, while a "yes" was given to a situation that
+    /// nobody watched since.
+    pub fn denials(self) -> Self {
+        Self(self.0.into_iter().filter(|(_, answer)| !answer.granted).collect())
+    }
+}
 
 /// How many users stand where, after the last complete pass. Missing while users are being changed, so that a crash
 /// in between leaves no wrong numbers: they are then counted anew.

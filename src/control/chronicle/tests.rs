@@ -33,6 +33,7 @@ fn month() -> Vec<(i64, Entry)> {
                 latest: NOW + Span::from_minutes(10),
                 deadline: Some(NOW + Span::from_days(30)),
                 cause: Some(Cause::GroupLicenseRemoved),
+                memory: None,
             },
         ),
         (10, Entry::SeatsMissing { part_number: "SPE_E3".to_owned(), missing: 1 }),
@@ -66,6 +67,7 @@ fn month() -> Vec<(i64, Entry)> {
                 rule: "executives".to_owned(),
                 policy_digest: "p".to_owned(),
                 plan_digest: "q".to_owned(),
+                expected_mailbox: None,
             },
         ),
         (

@@ -24,6 +24,7 @@ fn started(number: u128, at: Timestamp, cause: Option<Cause>) -> (Timestamp, Ent
         latest: at,
         deadline: Some(at + Span::from_days(30)),
         cause,
+        memory: None,
     };
     (at, entry)
 }
@@ -39,6 +40,7 @@ fn sent(number: u128, at: Timestamp, rule: &str, kind: OutcomeKind, detail: &str
         rule: rule.to_owned(),
         policy_digest: "p".to_owned(),
         plan_digest: "q".to_owned(),
+        expected_mailbox: None,
     };
     let outcome =
         Entry::Outcome { step_id, user: user(number), kind, detail: detail.to_owned(), request_id: None };
@@ -85,7 +87,13 @@ fn journal() -> Vec<(Timestamp, Entry)> {
         ),
         (
             days_ago(18),
-            Entry::Denied { ask: "77aa0c9b2e01".to_owned(), by: by(), digest: "c0ffee".repeat(4) },
+            Entry::Denied {
+                ask: "77aa0c9b2e01".to_owned(),
+                by: by(),
+                digest: "c0ffee".repeat(4),
+                reason: None,
+                users: [].into(),
+            },
         ),
     ]);
     entries.extend(sent(2, days_ago(18), "executives", OutcomeKind::Accepted, "200 (request-id b)"));

@@ -276,3 +276,59 @@ proptest! {
         }
     }
 }
+
+/// A user of whom the journal tells that this was known when the loss was noticed.
+fn told(memory: &crate::model::Memory) -> Story {
+    let mut recalled = KnownUser::recalled(ID);
+    recalled.recall(memory);
+    Story { known: Some(recalled), ..Story::new() }
+}
+
+#[test]
+fn what_the_journal_tells_goes_on_at_the_first_sight() {
+    let mut before = Story::new();
+    before.with(&[(E3, &[TEAMS])]);
+    let lost = before.without().clone();
+    let mut after = told(&lost.memory());
+    let seen = after.without();
+    assert_eq!((&seen.loss, &seen.remembered), (&lost.loss, &lost.remembered), "neither later nor unknown");
+    assert_eq!((seen.presence.clone(), seen.groups.len()), (Presence::Live, 1));
+
+    let mut healed = told(&lost.memory());
+    assert_eq!(healed.with(&[(E3, &[])]).loss, None);
+}
+
+#[test]
+fn nobody_is_kept_of_whom_only_the_journal_tells() {
+    let mut story = Story::new();
+    let known = KnownUser {
+        mailbox: MailboxMemory { primary_id: Some("MBX:1".into()), ..Default::default() },
+        ..KnownUser::recalled(ID)
+    };
+    let members = Memberships::default();
+    for sighting in [None, Some(Sighting::Purged(ID))] {
+        let seen = fold(Some(known.clone()), sighting, &context(NOW, None, &story.catalog, &members));
+        assert_eq!(seen, None);
+    }
+    story.known = Some(known);
+    assert_eq!(story.with(&[(E3, &[])]).mailbox.primary_id.as_deref(), Some("MBX:1"), "but the identity is");
+}
+
+#[test]
+fn groups_come_back_for_the_deletion_that_they_were_known_before() {
+    let mut before = Story::new();
+    before.with(&[(E3, &[])]);
+    let deleted = before.deleted(None).clone();
+    assert_eq!(deleted.groups.len(), 1);
+    let Presence::Deleted { since } = deleted.presence else { panic!("deleted") };
+    let listed = |since| Some(Sighting::Deleted { user: user(&[]), since });
+    let mut same = told(&deleted.memory());
+    assert_eq!(same.see(listed(since)).groups, deleted.groups);
+    let mut another = told(&deleted.memory());
+    let seen = another.see(listed(since + Span::from_hours(1)));
+    assert_eq!(
+        (seen.groups.len(), seen.groups_read.len()),
+        (0, 0),
+        "somebody may have protected the account"
+    );
+}

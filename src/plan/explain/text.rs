@@ -203,6 +203,7 @@ fn presence(presence: &Presence, is_enabled: Option<bool>) -> String {
         (Presence::Deleted { since }, _) => format!("deleted on {}", since.human()),
         (Presence::Missing { noticed }, _) => format!("in neither list since {}", noticed.human()),
         (Presence::Gone { noticed }, _) => format!("gone since {}", noticed.human()),
+        (Presence::Recalled { .. }, _) => "not observed since the state was lost".to_owned(),
     }
 }
 

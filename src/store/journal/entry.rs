@@ -1,9 +1,14 @@
 //! What is recorded. Entries are only ever added to: a journal of years ago must still be readable.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Action, Cause, DriftKind, OutcomeKind, Problem, Reason, Timestamp, UserId, Verdict};
+use crate::model::{
+    Action, Cause, DriftKind, Memory, OutcomeKind, Problem, Reason, RecordedMailbox, Timestamp, UserId,
+    Verdict,
+};
 
 /// One thing that was decided, done or learnt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +25,9 @@ pub enum Entry {
         rule: String,
         policy_digest: String,
         plan_digest: String,
+        /// The mailbox that must come back, where one was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expected_mailbox: Option<String>,
     },
     /// What came of the request. Closes the intent.
     Outcome {
@@ -47,16 +55,24 @@ pub enum Entry {
         /// `None` in journals of before it was recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Cause>,
+        /// What a state that was lost gets back of the user. `None` in journals of before it was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory: Option<Box<Memory>>,
     },
     /// The loss is over, for whatever reason.
     ClockStopped {
         user: UserId,
         reason: String,
     },
-    /// The identity of a healthy mailbox, first seen or changed: cannot be observed again once it is lost.
+    /// The identity of one healthy mailbox. No longer written: [`Entry::MailboxesRecorded`] takes its place.
     MailboxRecorded {
         user: UserId,
         primary_id: String,
+    },
+    /// The identities of healthy mailboxes, first seen: cannot be observed again once they are lost. Many in one line,
+    /// since a large tenant has a million of them.
+    MailboxesRecorded {
+        mailboxes: Vec<RecordedMailbox>,
     },
     /// The limit has passed. `warned`: the deadline was shown before.
     Lost {
@@ -91,6 +107,12 @@ pub enum Entry {
         ask: String,
         by: String,
         digest: String,
+        /// What was asked, and for whom, so that a state that was lost still knows the answer. `None` and empty in
+        /// journals of before it was recorded; empty also where there were too many to be named in one line.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Reason>,
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        users: BTreeSet<UserId>,
     },
     /// A policy became the one that decides. `revision`: the commit, in a git work tree.
     PolicyLoaded {
@@ -109,6 +131,14 @@ pub enum Entry {
     Restored {
         backup: String,
         made_at: Timestamp,
+    },
+    /// The state was older than the journal, and was brought up to date from the lines behind `after`.
+    Recalled {
+        after: u64,
+        /// Identities of mailboxes, clocks that run, and users whose attempts and repairs were put right.
+        mailboxes: u64,
+        clocks: u64,
+        ledgers: u64,
     },
     Started {
         version: String,
@@ -132,6 +162,8 @@ impl Entry {
             | Self::Asked { .. }
             | Self::SeatsMissing { .. }
             | Self::Restored { .. }
+            | Self::Recalled { .. }
+            | Self::MailboxesRecorded { .. }
             | Self::Approved { .. }
             | Self::Denied { .. }
             | Self::PolicyLoaded { .. }
@@ -162,6 +194,16 @@ impl Recorded {
         match self {
             Self::Known(entry) => entry.user(),
             Self::Unknown(value) => value.get("user")?.as_str()?.parse().ok(),
+        }
+    }
+
+    /// True when the entry is about this user, alone or among others.
+    pub fn concerns(&self, user: UserId) -> bool {
+        match self.known() {
+            Some(Entry::MailboxesRecorded { mailboxes }) => {
+                mailboxes.iter().any(|mailbox| mailbox.user == user)
+            }
+            Some(_) | None => self.user() == Some(user),
         }
     }
 

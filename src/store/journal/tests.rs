@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use crate::model::{Action, DriftKind, OutcomeKind};
+use crate::model::{Action, DriftKind, MailboxKind, OutcomeKind, RecordedMailbox};
 use crate::store::samples::{TENANT, id};
 
 const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -23,6 +23,7 @@ fn intent(step: &str, user: u128) -> Entry {
         rule: "staff".into(),
         policy_digest: "p".into(),
         plan_digest: "q".into(),
+        expected_mailbox: None,
     }
 }
 
@@ -34,6 +35,11 @@ fn outcome(step: &str, user: u128) -> Entry {
         detail: "a line break\nand \"quotes\" and {\"seq\":1".into(),
         request_id: None,
     }
+}
+
+fn mailbox(number: u128, kind: Option<MailboxKind>) -> RecordedMailbox {
+    let switched_off = crate::store::samples::full(number).user.licenses.unwrap_or_default();
+    RecordedMailbox { user: id(number), primary_id: format!("MBX:{number}@t"), kind, switched_off }
 }
 
 fn open(log: &MemoryLog) -> Result<(Journal, Recovery)> {
@@ -93,14 +99,22 @@ fn every_kind_of_entry_is_read_back() {
             latest: AT,
             deadline: Some(at(9)),
             cause: Some(crate::model::Cause::LicenseRemoved),
+            memory: Some(Box::new(crate::store::samples::full(1).memory())),
         },
         Entry::ClockStopped { user, reason: "healthy".into() },
         Entry::MailboxRecorded { user, primary_id: "MBX:1@t".into() },
+        Entry::MailboxesRecorded { mailboxes: vec![mailbox(1, None), mailbox(2, Some(MailboxKind::Shared))] },
         Entry::Lost { user, upn: "a@b".into(), warned: true },
         Entry::Held { by: "uid 0".into(), reason: None, until: Some(AT) },
         Entry::Resumed { by: "uid 0".into() },
         Entry::Approved { ask: "a".into(), by: "uid 0".into(), digest: "d".into() },
-        Entry::Denied { ask: "a".into(), by: "uid 0".into(), digest: "d".into() },
+        Entry::Denied {
+            ask: "a".into(),
+            by: "uid 0".into(),
+            digest: "d".into(),
+            reason: Some(crate::model::Reason::MassEvent),
+            users: [user].into(),
+        },
         Entry::PolicyLoaded { digest: "d".into(), revision: None },
         Entry::ObservationRejected { problems: Vec::new() },
         Entry::Asked {
@@ -112,6 +126,7 @@ fn every_kind_of_entry_is_read_back() {
         },
         Entry::SeatsMissing { part_number: "SPE_E3".into(), missing: 2 },
         Entry::Restored { backup: "b.ndjson".into(), made_at: AT },
+        Entry::Recalled { after: 3, mailboxes: 2, clocks: 1, ledgers: 0 },
         Entry::Started { version: "1".into() },
         Entry::Stopped,
     ];
@@ -122,7 +137,7 @@ fn every_kind_of_entry_is_read_back() {
         .for_each(|line| read.push(line.entry.known().expect("known").clone()))
         .expect("readable");
     assert_eq!(read, entries);
-    assert_eq!((verification.entries, verification.first_seq, verification.first_bad), (18, Some(1), None));
+    assert_eq!((verification.entries, verification.first_seq, verification.first_bad), (20, Some(1), None));
 }
 
 #[test]
@@ -377,4 +392,32 @@ fn a_torn_file_is_cut_and_its_end_kept() {
         let kept = directory.path().join(format!("journal.torn-{number}"));
         assert_eq!(std::fs::read(kept).expect("there"), b"{\"seq\":2,\"ba");
     }
+}
+
+#[test]
+fn entries_from_before_they_could_be_replayed_are_still_read() {
+    let user = id(1);
+    let texts = [
+        format!(
+            r#"{{"event":"intent","step_id":"s","user":"{user}","upn":"a@b","action":{{"action":"restore"}},"drift":"deleted","rule":"r","policy_digest":"p","plan_digest":"q"}}"#
+        ),
+        format!(
+            r#"{{"event":"clock_started","user":"{user}","upn":"a@b","kind":"unlicensed","earliest":null,"latest":"2026-11-20T00:00:00Z","deadline":null}}"#
+        ),
+        r#"{"event":"denied","ask":"a","by":"uid 0","digest":"d"}"#.to_owned(),
+    ];
+    for text in texts {
+        let read: Recorded = serde_json::from_str(&text).expect("readable");
+        assert!(read.known().is_some(), "{text}");
+        assert_eq!(serde_json::to_string(&read).expect("writable"), text, "what is absent stays absent");
+    }
+}
+
+#[test]
+fn the_history_of_a_user_has_the_line_that_names_many() {
+    let journal = opened(&MemoryLog::new());
+    let many = Entry::MailboxesRecorded { mailboxes: vec![mailbox(1, None), mailbox(2, None)] };
+    journal.append_all(&[many, intent("s", 3)], AT).expect("recorded");
+    let lines = |user| journal.history(Some(id(user)), 9).expect("readable").len();
+    assert_eq!([lines(1), lines(2), lines(3), lines(4)], [1, 1, 1, 0]);
 }

@@ -150,7 +150,7 @@ pub fn facts(store: &TenantStore) -> BTreeMap<UserId, Facts> {
         let facts = match known.presence {
             Presence::Live => Facts::Live { user: Box::new(known.user), groups: known.groups },
             Presence::Deleted { since } => Facts::Deleted { since },
-            Presence::Missing { .. } | Presence::Gone { .. } => return None,
+            Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => return None,
         };
         Some((id, facts))
     };
