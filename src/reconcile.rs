@@ -9,6 +9,7 @@ mod findings;
 mod identities;
 mod news;
 mod policy_holder;
+mod recall;
 mod seats;
 mod view;
 
@@ -131,6 +132,8 @@ pub struct Reconciler {
     /// Digest of the policy that the journal of this process named last.
     journalled_policy: Option<String>,
     steps_at_once: usize,
+    /// The last pass went to its end: what the journal says is in the state.
+    is_reflected: bool,
 }
 
 /// Events that the status document shows.
@@ -140,6 +143,7 @@ impl Reconciler {
     /// Takes up the work where the state says it was left.
     pub fn new(parts: Parts) -> Result<Self, store::Error> {
         let shared = Shared::default();
+        recall::recall(&parts.store, &parts.journal, parts.clock.now())?;
         // What the last process knew is shown, and alerted on, until the first pass knows better.
         let last = parts.store.get::<LastPass>()?;
         if let Some(view) = last.and_then(|last| serde_json::from_value(last.summary).ok()) {
@@ -159,6 +163,7 @@ impl Reconciler {
             is_full_wanted: false,
             journalled_policy: None,
             steps_at_once: act::AT_ONCE,
+            is_reflected: true,
         })
     }
 
@@ -179,8 +184,12 @@ impl Reconciler {
 
     /// Says goodbye in the journal and leaves the state complete on disk.
     pub fn close(&self) {
-        let closed = self.parts.journal.append(&Entry::Stopped, self.parts.clock.now());
-        let closed = closed.map_err(store::Error::from).and_then(|_| self.parts.store.flush());
+        let closed =
+            self.parts.journal.append(&Entry::Stopped, self.parts.clock.now()).map_err(store::Error::from);
+        let closed = closed.and_then(|_| match self.is_reflected {
+            true => recall::reflect(&self.parts.store, self.parts.journal.head()),
+            false => self.parts.store.flush(),
+        });
         if let Err(error) = closed {
             tracing::error!(tenant = self.parts.name, error = %chain(&error), "the state could not be closed cleanly");
         }
@@ -247,6 +256,9 @@ impl Reconciler {
     }
 
     async fn try_pass(&mut self, purpose: &Purpose) -> Result<PassReport, store::Error> {
+        // Whatever stands up to here is in the state once this pass has ended.
+        let head = self.parts.journal.head();
+        self.is_reflected = false;
         self.load_policy()?;
         let Some(policy) = self.parts.policy.current() else { return Ok(self.failed_pass()) };
         let observed = self.observe(&policy).await?;
@@ -269,7 +281,8 @@ impl Reconciler {
         };
         self.note_outcomes(&done);
         self.parts.store.put(&plan)?;
-        self.parts.store.flush()?;
+        recall::reflect(&self.parts.store, head)?;
+        self.is_reflected = true;
         let view = self.view(&policy, &findings, &observed, plan, &done)?;
         Ok(PassReport { view: Arc::new(view), done, refused })
     }

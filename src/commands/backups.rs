@@ -64,7 +64,7 @@ pub fn refill(tenant: &str, shelf: &Shelf, store: &TenantStore, journal: &Journa
         tracing::error!(
             tenant,
             "the state was lost and THERE IS NO BACKUP: when licences were lost and which mailboxes were the healthy \
-             ones is only known from here on"
+             ones is only known as far as the journal tells"
         );
         return;
     };
@@ -72,7 +72,8 @@ pub fn refill(tenant: &str, shelf: &Shelf, store: &TenantStore, journal: &Journa
         tenant,
         path = %path.display(),
         made_at = %header.made_at,
-        "the state was LOST, and was read back from the newest backup; what happened since is observed anew"
+        "the state was LOST, and was read back from the newest backup; what happened since is read from the journal and observed \
+         anew"
     );
     let backup = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if let Err(error) = journal.append(&Entry::Restored { backup, made_at: header.made_at }, now) {

@@ -131,7 +131,10 @@ fn member(
     }
     let places = places(settings, &tenant.name);
     let journal = open_journal(&places.journal, tenant).map_err(failed)?;
-    if state.is_lost {
+    // Nobody starts a new tenant with backups of it: somebody or something removed the state.
+    let is_removed = store.get::<Cursor>().map_err(|error| failed(chain(&error)))?.is_none()
+        && places.shelf.newest().is_some();
+    if state.is_lost || is_removed {
         backups::refill(&tenant.name, &places.shelf, &store, &journal, clock.now());
     }
     let parts = Parts {
@@ -156,9 +159,10 @@ fn places(settings: &Settings, tenant: &str) -> Places {
     }
 }
 
-/// An old state is good for what was observed, not for what people said since or where the delta stood.
+/// An old state is good for what was observed, not for what people allowed or where the delta stood.
 fn forget_what_ages(store: &TenantStore) -> Result<(), store::Error> {
-    store.remove::<Approvals>()?;
+    let answers = store.get_or_default::<Approvals>()?;
+    store.put(&answers.denials())?;
     let cursor = store.get_or_default::<Cursor>()?;
     store.put(&Cursor { delta_link: None, ..cursor })
 }
@@ -314,5 +318,10 @@ fn try_restore(global: &Global, arguments: &BackupArgs) -> Result<String, Exit> 
     }
     backup::import(&store, &mut BufReader::new(file)).map_err(|error| failed(chain(&error)))?;
     store.flush().map_err(|error| failed(chain(&error)))?;
-    Ok(format!("restored the state of {} from {}", tenant.name, arguments.file.display()))
+    Ok(format!(
+        "restored the state of {} from {}; the next start reads what happened since from the journal, where there is \
+         one, and observes everybody",
+        tenant.name,
+        arguments.file.display()
+    ))
 }

@@ -5,5 +5,6 @@ mod acting;
 mod asking;
 mod daemon;
 mod hostile;
+mod memory;
 mod people;
 mod running;

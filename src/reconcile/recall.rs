@@ -1,0 +1,182 @@
+//! From the journal back into a state that is older than it: lost, read back from a backup, rolled back, or a crash's
+//! last half second behind. What observation cannot tell is read again: which mailbox was the healthy one, clocks that
+//! run, what was tried and proved, the hold, what people denied.
+//!
+//! What people approved does not come back: it was said of a situation that nobody watched since, and is asked anew. A
+//! "no" does, since it only keeps hands still.
+
+mod recollection;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{KnownUser, MailboxKind, Presence, RecordedMailbox, Remembered, Timestamp, UserId};
+use crate::store::journal::{Entry, Head, Journal};
+use crate::store::records::{Approvals, Cursor, Hold, Reflected};
+use crate::store::{self, TenantStore};
+
+use recollection::{Recollection, answered};
+
+/// Identities held before they are written into the state: some megabytes.
+const IDENTITIES_HELD: usize = 10_000;
+
+/// Brings the state up to date with the journal. Costs one walk of the journal, and nothing where both end at the same
+/// line, as after an orderly stop.
+pub fn recall(store: &TenantStore, journal: &Journal, now: Timestamp) -> Result<(), store::Error> {
+    let head = journal.head();
+    let Some(after) = reflected(store, &head)? else { return reflect(store, head) };
+    if after == head {
+        // Before anything else is in the state: without it, half a state would look like a current one.
+        return if store.get::<Reflected>()?.is_none() { reflect(store, head) } else { Ok(()) };
+    }
+    let mut read = read(store, journal, &after)?;
+    if !read.is_continued && after.seq > 0 {
+        tracing::warn!(
+            line = after.seq,
+            "the journal does not go on from this state: all of it is read again"
+        );
+        read = self::read(store, journal, &Head::default())?;
+    }
+    let mailboxes = read.mailboxes;
+    let found = read.recollection.write(store)?;
+    if mailboxes + found.clocks + found.ledgers + found.others > 0 {
+        tracing::warn!(
+            mailboxes,
+            clocks = found.clocks,
+            ledgers = found.ledgers,
+            "the state was behind the journal and was brought up to date from it"
+        );
+        let (clocks, ledgers) = (found.clocks, found.ledgers);
+        let entry = Entry::Recalled { after: after.seq, mailboxes, clocks, ledgers };
+        journal.append(&entry, now)?;
+    }
+    if mailboxes + found.clocks > 0 {
+        // Users are not what the last delta left: list everybody.
+        if let Some(cursor) = store.get::<Cursor>()? {
+            store.put(&Cursor { delta_link: None, ..cursor })?;
+        }
+    }
+    reflect(store, journal.head())
+}
+
+/// Says that the state has everything up to this line.
+pub fn reflect(store: &TenantStore, head: Head) -> Result<(), store::Error> {
+    store.put(&Reflected(head))?;
+    store.flush()
+}
+
+/// The line up to which the state has everything; `None` for a state of before that was recorded, which is current.
+fn reflected(store: &TenantStore, head: &Head) -> Result<Option<Head>, store::Error> {
+    if let Some(reflected) = store.get::<Reflected>()? {
+        return Ok(Some(reflected.0));
+    }
+    let is_older_version = store.get::<Cursor>()?.is_some() && head.seq > 0;
+    Ok((!is_older_version).then(Head::default))
+}
+
+struct Read {
+    recollection: Recollection,
+    /// Identities that the state did not have.
+    mailboxes: u64,
+    /// The line that the state ends at is in the journal.
+    is_continued: bool,
+}
+
+fn read(store: &TenantStore, journal: &Journal, after: &Head) -> Result<Read, store::Error> {
+    let ledger = store.ledger_entries().collect::<Result<_, _>>()?;
+    let mut read = Read { recollection: Recollection::new(ledger), mailboxes: 0, is_continued: false };
+    let mut failed = None;
+    journal.for_each(|line| {
+        read.is_continued |= line.seq == after.seq && line.hash == after.hash;
+        // Older segments may have been taken away.
+        read.is_continued |= line.seq == after.seq + 1 && line.prev == after.hash;
+        if line.seq <= after.seq || failed.is_some() {
+            return;
+        }
+        read.recollection.note(line);
+        if read.recollection.identities.len() >= IDENTITIES_HELD {
+            match identify(store, std::mem::take(&mut read.recollection.identities)) {
+                Ok(count) => read.mailboxes += count,
+                Err(error) => failed = Some(error),
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    read.mailboxes += identify(store, std::mem::take(&mut read.recollection.identities))?;
+    Ok(read)
+}
+
+/// Writes identities of mailboxes of which the state has none; how many.
+fn identify(
+    store: &TenantStore,
+    mut identities: BTreeMap<UserId, RecordedMailbox>,
+) -> Result<u64, store::Error> {
+    let users: BTreeSet<UserId> = identities.keys().copied().collect();
+    let mut count = 0;
+    store.update_users(&users, |user, before| {
+        let is_known = before.as_ref().is_some_and(|known| known.mailbox.primary_id.is_some());
+        let Some(mailbox) = identities.remove(&user).filter(|_| !is_known) else { return before };
+        count += 1;
+        let mut known = before.unwrap_or_else(|| KnownUser::recalled(user));
+        known.mailbox.primary_id = Some(mailbox.primary_id);
+        if matches!(known.presence, Presence::Recalled { .. }) {
+            known.mailbox.kind = Some(mailbox.kind.unwrap_or(MailboxKind::User));
+            if !mailbox.switched_off.is_empty() && known.remembered.is_none() {
+                known.remembered =
+                    Some(Remembered { licenses: mailbox.switched_off, assignments: Vec::new() });
+            }
+        }
+        Some(known)
+    })?;
+    Ok(count)
+}
+
+/// What was behind.
+#[derive(Debug, Default)]
+struct Found {
+    clocks: u64,
+    ledgers: u64,
+    others: u64,
+}
+
+impl Recollection {
+    /// Writes what the state does not have.
+    fn write(mut self, store: &TenantStore) -> Result<Found, store::Error> {
+        let mut found = Found { clocks: self.write_clocks(store)?, ..Found::default() };
+        for user in &self.told {
+            let Some(entry) = self.ledger.get(user) else { continue };
+            if store.ledger(*user)?.as_ref() != Some(entry) {
+                store.put_ledger(*user, entry)?;
+                found.ledgers += 1;
+            }
+        }
+        if let Some(hold) = self.hold
+            && store.get::<Hold>()? != hold
+        {
+            match hold {
+                Some(hold) => store.put(&hold)?,
+                None => store.remove::<Hold>()?,
+            }
+            found.others += 1;
+        }
+        let before = store.get_or_default::<Approvals>()?;
+        let after = answered(before.clone(), self.answers);
+        if before != after {
+            store.put(&after)?;
+            found.others += 1;
+        }
+        Ok(found)
+    }
+
+    fn write_clocks(&mut self, store: &TenantStore) -> Result<u64, store::Error> {
+        let users: BTreeSet<UserId> = self.clocks.keys().copied().collect();
+        let mut count = 0;
+        store.update_users(&users, |user, before| {
+            let after = self.clocks.get(&user).and_then(|clock| clock.apply(user, before.clone()));
+            count += u64::from(after != before);
+            after
+        })?;
+        Ok(count)
+    }
+}

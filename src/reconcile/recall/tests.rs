@@ -1,0 +1,1 @@
+//! Lines of a journal, and what a state gets back from them.

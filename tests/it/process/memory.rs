@@ -1,0 +1,127 @@
+//! What a lost state gets back: nobody but the journal knows when a licence was lost, and which mailbox was the healthy
+//! one.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use mailkeeper::model::{Span, UserId};
+use serde_json::Value;
+
+use super::running::Daemon;
+use crate::site::{Site, now};
+use crate::wait;
+
+/// The rows of a listing.
+fn rows(site: &Site, command: &[&str]) -> Vec<Value> {
+    let ran = site.run(&[command, &["--output", "json"]].concat());
+    assert_eq!(ran.code, Some(0), "{command:?}: {ran}");
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran}"))
+}
+
+fn row(site: &Site, command: &[&str], user: UserId) -> Value {
+    let id = Value::String(user.to_string());
+    let found = rows(site, command).into_iter().find(|row| row["id"] == id);
+    found.unwrap_or_else(|| panic!("{command:?} does not name {user}"))
+}
+
+/// What is known of the loss: everything but how much time is left.
+fn clock(site: &Site, user: UserId) -> (Value, Value) {
+    let status = row(site, &["status"], user);
+    let explained = row(site, &["explain", &user.to_string()], user);
+    assert!(status["deadline"].is_string(), "the deadline is known: {status}");
+    (status["deadline"].clone(), explained["drift"]["clock"].clone())
+}
+
+fn verdicts(site: &Site) -> Vec<String> {
+    let history = rows(site, &["history"]);
+    history.iter().filter_map(|line| Some(line["entry"]["verdict"].as_str()?.to_owned())).collect()
+}
+
+fn passes(site: &Site, count: usize) {
+    for _ in 0..count {
+        let ran = site.run(&["apply"]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+    }
+}
+
+/// One mailbox lost its licence, that was noticed, and somebody pressed the button. There is a backup of before.
+fn noticed(site: &Site) -> UserId {
+    let daemon = Daemon::start(site);
+    daemon.passes(1);
+    wait::until("the backup of the day", || {
+        let files = fs::read_dir(site.path("state/backups")).ok()?;
+        files.flatten().find(|file| file.file_name().to_string_lossy().starts_with("contoso-"))
+    });
+    daemon.kill();
+    let user = site.unlicense(1)[0];
+    assert_eq!(site.run(&["plan"]).code, Some(0));
+    assert_eq!(site.run(&["hold", "the audit is not over"]).code, Some(0));
+    user
+}
+
+/// Exchange takes up to half an hour to provision a mailbox.
+fn exchange_catches_up(site: &Site) {
+    site.tenant().advance(now() + Span::from_hours(1));
+}
+
+fn lose_state(site: &Site) {
+    fs::remove_dir_all(site.path("state/db")).expect("the state is there");
+}
+
+#[test]
+fn a_lost_state_has_its_clocks_and_its_hold_again() {
+    for is_backup_lost in [false, true] {
+        let site = Site::observed();
+        let user = noticed(&site);
+        let before = clock(&site, user);
+        lose_state(&site);
+        if is_backup_lost {
+            fs::remove_dir_all(site.path("state/backups")).expect("there are backups");
+        }
+
+        let daemon = Daemon::start(&site);
+        daemon.passes(1);
+        assert_eq!(clock(&site, user), before, "backup lost: {is_backup_lost}");
+        assert_eq!(daemon.metric("mailkeeper_hold"), Some(1.0));
+        daemon.kill();
+        let held = site.run(&["apply"]);
+        assert_eq!((held.code, site.writes().len()), (Some(1), 0), "{held}");
+        assert!(held.stdout.contains("on hold"), "{held}");
+
+        assert_eq!(site.run(&["resume"]).code, Some(0));
+        passes(&site, 1);
+        assert_eq!(site.licensed(), [user].into(), "backup lost: {is_backup_lost}");
+        exchange_catches_up(&site);
+        passes(&site, 1);
+        assert_eq!(verdicts(&site), ["verified"], "backup lost: {is_backup_lost}");
+        let events = rows(&site, &["history"]);
+        let count = |event| events.iter().filter(|line| line["entry"]["event"] == event).count();
+        assert_eq!((count("recalled"), count("clock_started")), (1, 1), "noticed once");
+        assert_eq!(count("restored"), usize::from(!is_backup_lost));
+    }
+}
+
+#[test]
+fn another_mailbox_than_the_one_in_the_journal_is_data_loss() {
+    let is_another = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_another);
+    let site = Site::behind(move |tenant, now, request| {
+        let mut response = tenant.handle(now, &request);
+        if flag.load(Ordering::SeqCst) && request.url.contains("/settings/exchange") {
+            let body = String::from_utf8_lossy(&response.body).replace("MBX:", "MBX:another-");
+            response.body = body.into_bytes();
+        }
+        response
+    });
+    let site = site.with_observation();
+    site.unlicense(1);
+    passes(&site, 2);
+    assert_eq!(site.licensed().len(), 1);
+    lose_state(&site);
+    is_another.store(true, Ordering::SeqCst);
+    exchange_catches_up(&site);
+    passes(&site, 1);
+    assert_eq!(verdicts(&site), ["new_empty_mailbox"]);
+    assert_eq!(site.licensed().len(), 1, "what was sent is known, and is not sent again");
+}
