@@ -7,6 +7,8 @@ use crate::report::examination::{Area, Finding, Level};
 use crate::report::status::PassOutcome;
 use crate::report::words;
 use crate::store;
+use crate::store::backup::Header;
+use crate::store::journal::JournalError;
 use crate::store::records::Cursor;
 
 use super::super::desk::{Desk, Places};
@@ -33,7 +35,7 @@ pub fn judge(desk: &Desk) -> Vec<Finding> {
     findings.extend(hold(desk, now));
     findings.extend(observation(desk, now));
     if let Some(places) = &desk.places {
-        findings.extend(on_disk(places, now));
+        findings.extend(on_disk(desk, places, now));
     }
     findings
 }
@@ -145,7 +147,7 @@ fn observation(desk: &Desk, now: Timestamp) -> Vec<Finding> {
     findings
 }
 
-fn on_disk(places: &Places, now: Timestamp) -> Vec<Finding> {
+fn on_disk(desk: &Desk, places: &Places, now: Timestamp) -> Vec<Finding> {
     let sizes = [&places.state, &places.journal].map(|path| words::megabytes(size(path, 0)));
     let mut findings = vec![Finding::ok(
         Area::State,
@@ -171,11 +173,19 @@ fn on_disk(places: &Places, now: Timestamp) -> Vec<Finding> {
             "look at the disk; remove it once looked at",
         ));
     }
-    findings.push(backup(places, now));
+    findings.push(backup(desk, places, now));
     findings
 }
 
-fn backup(places: &Places, now: Timestamp) -> Finding {
+/// Whether the journal goes on from where the newest backup ends.
+fn covered(desk: &Desk, header: &Header) -> Result<bool, JournalError> {
+    let Some(end) = header.reflected.as_ref().or(header.journal_head.as_ref()) else { return Ok(false) };
+    let mut is_found = end.seq == 0;
+    desk.journal.for_each(|line| is_found |= line.seq == end.seq && line.hash == end.hash)?;
+    Ok(is_found)
+}
+
+fn backup(desk: &Desk, places: &Places, now: Timestamp) -> Finding {
     let to_do = "the daemon writes one each day after a complete observation; `mailkeeper backup FILE` writes one now";
     let why = "when a licence was lost, and which mailbox was the healthy one, cannot be observed again";
     match places.shelf.newest() {
@@ -183,9 +193,19 @@ fn backup(places: &Places, now: Timestamp) -> Finding {
         Some((path, header)) => {
             let made_at = header.made_at;
             let what = format!("newest backup {} ({})", path.display(), words::distance(made_at, now));
+            if !covered(desk, &header).unwrap_or(false) {
+                let what = format!("{what}; the journal does not go on from there");
+                return Finding::new(
+                    Level::Warning,
+                    Area::State,
+                    what,
+                    why,
+                    "was the journal replaced? else: a new backup",
+                );
+            }
             match now - made_at > BACKUP_OLD {
                 true => Finding::new(Level::Warning, Area::State, what, why, to_do),
-                false => Finding::ok(Area::State, what),
+                false => Finding::ok(Area::State, format!("{what}; the journal has everything since")),
             }
         }
     }
