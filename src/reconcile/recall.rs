@@ -180,3 +180,92 @@ impl Recollection {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::TenantId;
+    use crate::store::journal::MemoryLog;
+    use crate::store::memory::MemoryKv;
+
+    const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
+    const TENANT: TenantId = TenantId::from_u128(9);
+    const ANNA: UserId = UserId::from_u128(1);
+
+    fn store() -> TenantStore {
+        TenantStore::new(Arc::new(MemoryKv::new()), TENANT)
+    }
+
+    fn observed() -> TenantStore {
+        let store = store();
+        store.put(&Cursor { delta_link: Some("https://x".into()), ..Cursor::default() }).expect("written");
+        store
+    }
+
+    /// A journal that tells of a mailbox and a hold.
+    fn journal() -> Journal {
+        let (journal, _) = Journal::open(Box::new(MemoryLog::new()), TENANT).expect("opens");
+        let mailbox = RecordedMailbox {
+            user: ANNA,
+            primary_id: "MBX:1".into(),
+            kind: Some(MailboxKind::Shared),
+            switched_off: Vec::new(),
+        };
+        let held = Entry::Held { by: "uid 0".into(), reason: None, until: None };
+        journal
+            .append_all(&[Entry::MailboxesRecorded { mailboxes: vec![mailbox] }, held], AT)
+            .expect("recorded");
+        journal
+    }
+
+    fn told(journal: &Journal) -> usize {
+        let lines = journal.history(None, 100).expect("readable");
+        lines.iter().filter(|line| matches!(line.entry.known(), Some(Entry::Recalled { .. }))).count()
+    }
+
+    #[test]
+    fn an_empty_state_gets_everything_once() {
+        let (store, journal) = (store(), journal());
+        for _ in 0..2 {
+            recall(&store, &journal, AT).expect("recalled");
+            let known = store.user(ANNA).expect("readable").expect("recalled");
+            assert_eq!(known.mailbox.primary_id.as_deref(), Some("MBX:1"));
+            assert_eq!(known.mailbox.kind, Some(MailboxKind::Shared));
+            assert!(store.get::<Hold>().expect("readable").is_some());
+            assert_eq!(told(&journal), 1);
+        }
+    }
+
+    #[test]
+    fn a_state_of_an_older_version_is_current() {
+        let (store, journal) = (observed(), journal());
+        recall(&store, &journal, AT).expect("recalled");
+        assert_eq!((store.user(ANNA).expect("readable"), told(&journal)), (None, 0));
+        assert_eq!(store.get::<Reflected>().expect("readable"), Some(Reflected(journal.head())));
+    }
+
+    #[test]
+    fn half_of_a_new_state_is_not_taken_for_a_current_one() {
+        let (journal, _) = Journal::open(Box::new(MemoryLog::new()), TENANT).expect("opens");
+        let store = store();
+        recall(&store, &journal, AT).expect("nothing to recall");
+        store.put(&Cursor::default()).expect("written");
+        let held = Entry::Held { by: "uid 0".into(), reason: None, until: None };
+        journal.append(&held, AT).expect("recorded");
+        recall(&store, &journal, AT).expect("recalled");
+        assert!(store.get::<Hold>().expect("readable").is_some());
+    }
+
+    #[test]
+    fn a_journal_that_does_not_go_on_from_the_state_is_read_from_its_beginning() {
+        let (store, journal) = (observed(), journal());
+        let elsewhere = Head { seq: 7, ..Head::default() };
+        store.put(&Reflected(elsewhere)).expect("written");
+        recall(&store, &journal, AT).expect("recalled");
+        assert!(store.user(ANNA).expect("readable").is_some());
+        let cursor = store.get::<Cursor>().expect("readable").expect("there");
+        assert_eq!(cursor.delta_link, None, "everybody is listed");
+    }
+}

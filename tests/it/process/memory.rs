@@ -125,3 +125,23 @@ fn another_mailbox_than_the_one_in_the_journal_is_data_loss() {
     assert_eq!(verdicts(&site), ["new_empty_mailbox"]);
     assert_eq!(site.licensed().len(), 1, "what was sent is known, and is not sent again");
 }
+
+#[test]
+fn another_machine_goes_on_with_backup_and_journal() {
+    let site = Site::observed();
+    let file = site.path("backup.ndjson");
+    let file = file.to_str().expect("the path is UTF-8");
+    assert_eq!(site.run(&["backup", file]).code, Some(0));
+    let user = site.unlicense(1)[0];
+    assert_eq!(site.run(&["plan"]).code, Some(0));
+    assert_eq!(site.run(&["hold", "moving"]).code, Some(0));
+    let before = clock(&site, user);
+
+    lose_state(&site);
+    let restored = site.run(&["restore-state", file]);
+    assert_eq!(restored.code, Some(0), "{restored}");
+    assert_eq!(site.run(&["plan"]).code, Some(0));
+    assert_eq!(clock(&site, user), before);
+    let held = site.run(&["apply"]);
+    assert_eq!((held.code, site.writes().len()), (Some(1), 0), "{held}");
+}
