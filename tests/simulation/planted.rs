@@ -52,8 +52,8 @@ fn never_acting_breaks_live_1() {
     check(Sabotage::NeverActs, "LIVE-1", &["CONV-1"]);
 }
 
-/// A store that forgets everything at each crash costs time, warnings come late, and a request may be repeated before
-/// its effect was seen; but what was decided stands in the journal, so that nothing wrong is sent.
+/// A store that forgets everything at each crash costs time, and warnings come late; but what was decided stands in the
+/// journal, so that nothing wrong is sent, nothing before its time, and nothing again while it works.
 #[test]
 fn a_flush_that_lies_breaks_no_promise_of_safety() {
     let broken: BTreeSet<String> = (0..TRIALS)
