@@ -134,27 +134,39 @@ fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(),
     if mass::answer(drift, input).is_some_and(|answer| !answer.granted) {
         return Err(Held::because(Reason::Denied));
     }
-    let reason = match (pace::is_flapping(entry, input.now), drift.response) {
-        (true, _) => Reason::Flapping,
-        (false, Response::Ask) => Reason::Ask,
-        (false, Response::Act | Response::Report) => return Ok(()),
+    let flapping = pace::flapping_since(entry);
+    let reason = match (flapping, drift.response) {
+        (Some(_), _) => Reason::Flapping,
+        (None, Response::Ask) => Reason::Ask,
+        (None, Response::Act | Response::Report) => return Ok(()),
     };
-    let id = stable_id(&[&reason.label(), &drift.user, &drift.kind.label(), &entry.first_seen]);
+    // An answer holds until we are undone again.
+    let since = flapping.unwrap_or(entry.first_seen);
+    let id = stable_id(&[&reason.label(), &drift.user, &drift.kind.label(), &since]);
     if let Some(answer) = input.answers.get(&id) {
         return if answer.granted { Ok(()) } else { Err(Held::because(Reason::Denied)) };
     }
     if is_decided_by_time(drift, input) {
         return Ok(());
     }
+    let detail = flapping.map(|_| setbacks_of(entry));
+    let told = detail.as_ref().map(|detail| format!("; {detail}")).unwrap_or_default();
     let ask = Ask {
         id,
         reason,
         users: vec![drift.user],
-        question: format!("{}: {} ({})", drift.upn, reason.sentence(), drift.cause.label()),
+        question: format!("{}: {} ({}{told})", drift.upn, reason.sentence(), drift.cause.label()),
         opened: entry.first_seen,
         act_by: drift.clock.act_by,
     };
-    Err(Held { ask: Some(Box::new(ask)), ..Held::because(reason) })
+    Err(Held { ask: Some(Box::new(ask)), detail, ..Held::because(reason) })
+}
+
+/// How often and when repairs of ours did not last.
+fn setbacks_of(entry: &LedgerEntry) -> String {
+    let setbacks = entry.setbacks();
+    let when: Vec<String> = setbacks.iter().map(|at| at.human()).collect();
+    format!("{} repairs did not last: {}", setbacks.len(), when.join(", "))
 }
 
 /// Nobody answered, "act by" is reached, and the policy wants the mailbox kept then.

@@ -33,13 +33,7 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
     let is_live = known.presence == Presence::Live;
     let is_licensed = is_live && entitlement.is_licensed();
     let waited = observed - pending.sent;
-    let has_effect = match &pending.action {
-        Action::Restore => is_live,
-        Action::AssignLicense { .. } => is_licensed,
-        Action::AddToGroup { group } => is_licensed || (is_live && known.groups.contains(group)),
-        Action::SetUsageLocation { .. } => known.user.usage_location.is_some(),
-    };
-    if !has_effect {
+    if !shows_effect(&pending.action, known, catalog) {
         // A request without an answer may never have arrived; repeating it is harmless, waiting may not be.
         let is_expected = waited < DIRECTORY_SETTLE && !pending.is_uncertain;
         return if is_expected { Progress::Waiting } else { Progress::NoEffect };
@@ -61,6 +55,33 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
             mailbox_proof(pending, known, observed, is_usable || !needs_license)
         }
     }
+}
+
+/// True while the directory shows what the request was for.
+pub fn shows_effect(action: &Action, known: &KnownUser, catalog: &Catalog) -> bool {
+    let is_live = known.presence == Presence::Live;
+    match action {
+        Action::Restore => is_live,
+        Action::AssignLicense { .. } => is_licensed(known, catalog),
+        Action::AddToGroup { group } => {
+            is_licensed(known, catalog) || (is_live && known.groups.contains(group))
+        }
+        Action::SetUsageLocation { .. } => known.user.usage_location.is_some(),
+    }
+}
+
+/// True when the request has done its work, as far as the directory shows: a membership has once its licence is there.
+pub fn has_worked(action: &Action, known: &KnownUser, catalog: &Catalog) -> bool {
+    match action {
+        Action::AddToGroup { .. } => is_licensed(known, catalog),
+        Action::Restore | Action::AssignLicense { .. } | Action::SetUsageLocation { .. } => {
+            shows_effect(action, known, catalog)
+        }
+    }
+}
+
+fn is_licensed(known: &KnownUser, catalog: &Catalog) -> bool {
+    known.presence == Presence::Live && Entitlement::of(&known.user, catalog).is_licensed()
 }
 
 /// `is_usable`: the Exchange plan itself shows as usable. A group hands out its licence in the background, and Exchange

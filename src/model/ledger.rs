@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, DriftKind, Outcome, OutcomeKind, Timestamp, Verdict};
+use super::{Action, DIRECTORY_SETTLE, DriftKind, Outcome, OutcomeKind, Span, Timestamp, Verdict};
 
 /// The ledger entry of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,12 @@ pub struct LedgerEntry {
     pub next_attempt: Option<Timestamp>,
     /// When our repairs were proved, newest last: a drift that follows one is a flap.
     pub repaired: Vec<Timestamp>,
+    /// Requests whose effect was seen and whose mailbox is not proved yet.
+    #[serde(default)]
+    pub unproved: Vec<Unproved>,
+    /// Requests of ours that did not last, newest last. Those that were proved before stand in `repaired` alone.
+    #[serde(default)]
+    pub undone: Vec<Undone>,
     pub last_verdict: Option<Verdict>,
     /// Set once the drift was gone at a complete observation.
     pub resolved: Option<Timestamp>,
@@ -29,9 +35,6 @@ pub struct LedgerEntry {
 /// Attempts of one user that the ledger keeps: the journal keeps everything, the ledger what planning looks at.
 const ATTEMPTS_KEPT: usize = 20;
 
-/// Repairs remembered for each user: enough to see a flap.
-const REPAIRS_KEPT: usize = 5;
-
 impl LedgerEntry {
     pub fn opened(drift: DriftKind, now: Timestamp) -> Self {
         Self {
@@ -42,6 +45,8 @@ impl LedgerEntry {
             pending: None,
             next_attempt: None,
             repaired: Vec::new(),
+            unproved: Vec::new(),
+            undone: Vec::new(),
             last_verdict: None,
             resolved: None,
             warned: false,
@@ -128,12 +133,72 @@ impl LedgerEntry {
     pub fn concluded(&mut self, verdict: Verdict, at: Timestamp) {
         self.last_verdict = Some(verdict);
         if verdict != Verdict::Stuck {
-            self.pending = None;
-            self.next_attempt = None;
-            self.repaired.push(at);
-            let surplus = self.repaired.len().saturating_sub(REPAIRS_KEPT);
-            self.repaired.drain(..surplus);
+            self.proved(at);
         }
+    }
+
+    /// A later observation shows what a request was for. Proof may take a day longer, and somebody may undo it before.
+    pub fn effect_seen(&mut self, pending: &Pending, at: Timestamp) {
+        if self.unproved.iter().any(|seen| seen.sent == pending.sent) {
+            return;
+        }
+        self.unproved.push(Unproved { sent: pending.sent, action: pending.action.clone(), seen: at });
+        keep_newest(&mut self.unproved);
+    }
+
+    /// Graph accepted the request, and there was time, but no observation shows an effect: it was undone in between, or
+    /// never came about. Requests that were answered unclearly, refused or put off are no sign of anybody.
+    pub fn effect_never_seen(&mut self, pending: &Pending, at: Timestamp) {
+        let is_this = |attempt: &&Attempt| attempt.at == pending.sent;
+        let outcome = self.attempts.iter().rfind(is_this).and_then(|attempt| attempt.outcome);
+        let was_seen = self.unproved.iter().any(|seen| seen.sent == pending.sent);
+        if outcome == Some(OutcomeKind::Accepted) && !pending.is_uncertain && !was_seen {
+            let action = pending.action.clone();
+            self.undone.push(Undone { at, sent: pending.sent, action, seen: None });
+            keep_newest(&mut self.undone);
+        }
+    }
+
+    /// The drift is confirmed again: effects that were seen and no longer show were undone. Nothing waits any longer
+    /// for the proof of a repair that did not last. `observed`: the start of the observation.
+    pub fn effects_gone(&mut self, observed: Timestamp, shows: impl Fn(&Action) -> bool) {
+        let is_old_enough = |sent: Timestamp| observed - sent >= DIRECTORY_SETTLE;
+        if self.sightings < 2 {
+            return;
+        }
+        let is_answered = |pending: &Pending| {
+            is_old_enough(pending.sent) && self.unproved.iter().any(|seen| seen.sent == pending.sent)
+        };
+        if self.pending.as_ref().is_some_and(is_answered) {
+            self.pending = None;
+        }
+        for effect in std::mem::take(&mut self.unproved) {
+            let Unproved { sent, action, seen } = effect;
+            if is_old_enough(sent) && !shows(&action) {
+                self.undone.push(Undone { at: observed, sent, action, seen: Some(seen) });
+            } else if seen + FLAP_WINDOW > observed {
+                self.unproved.push(Unproved { sent, action, seen });
+            }
+        }
+        keep_newest(&mut self.undone);
+    }
+
+    /// The mailbox was proved: whatever led to it lasted that long.
+    pub fn proved(&mut self, at: Timestamp) {
+        self.pending = None;
+        self.next_attempt = None;
+        self.unproved.clear();
+        self.repaired.push(at);
+        keep_newest(&mut self.repaired);
+    }
+
+    /// When repairs of ours were proved or did not last, oldest first, as far as it bears on the drift that stands now:
+    /// a drift that stayed away for [`FLAP_WINDOW`] is a new story, one that stands does not become so by waiting.
+    pub fn setbacks(&self) -> Vec<Timestamp> {
+        let all = self.repaired.iter().copied().chain(self.undone.iter().map(|undone| undone.at));
+        let mut setbacks: Vec<Timestamp> = all.filter(|at| *at + FLAP_WINDOW > self.first_seen).collect();
+        setbacks.sort_unstable();
+        setbacks
     }
 
     /// The account came back by a request of ours in this story, and only its licence is still missing.
@@ -150,6 +215,36 @@ impl LedgerEntry {
         };
         drift == DriftKind::Unlicensed && was_deleted && self.attempts.iter().any(is_ours)
     }
+}
+
+/// Setbacks within this time, and the drift again, belong together.
+pub const FLAP_WINDOW: Span = Span::from_days(14);
+
+/// Repairs and setbacks remembered for each user: enough to see a flap, and to tell of it.
+const SETBACKS_KEPT: usize = 5;
+
+fn keep_newest<T>(list: &mut Vec<T>) {
+    let surplus = list.len().saturating_sub(SETBACKS_KEPT);
+    list.drain(..surplus);
+}
+
+/// A request whose effect was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unproved {
+    pub sent: Timestamp,
+    pub action: Action,
+    pub seen: Timestamp,
+}
+
+/// A request of ours that was accepted and did not last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// When it was noticed.
+    pub at: Timestamp,
+    pub sent: Timestamp,
+    pub action: Action,
+    /// When its effect was observed; `None` when no observation ever showed it.
+    pub seen: Option<Timestamp>,
 }
 
 /// One request that was sent, or stopped on the way.
@@ -207,6 +302,75 @@ mod tests {
         for entry in [restored(Some(OutcomeKind::Refused), 12), restored(Some(OutcomeKind::Accepted), 2)] {
             assert_eq!((entry.first_seen, entry.sightings), (at(13), 1));
         }
+    }
+
+    /// A restore that was sent at hour 12 and answered like this; the drift has gone, and its proof is open.
+    fn sent(outcome: OutcomeKind) -> LedgerEntry {
+        let mut entry = restored(Some(outcome), 12);
+        entry.pending = Some(Pending {
+            step_id: "s".to_owned(),
+            action: Action::Restore,
+            sent: at(12),
+            is_uncertain: outcome != OutcomeKind::Accepted,
+            expected_mailbox: None,
+        });
+        entry
+    }
+
+    #[test]
+    fn an_effect_that_is_gone_before_it_was_proved_was_undone_and_hides_nothing() {
+        let mut entry = sent(OutcomeKind::Accepted);
+        let pending = entry.pending.clone().expect("it is set");
+        entry.effect_seen(&pending, at(13));
+        entry.resolved = Some(at(13));
+        entry.saw(DriftKind::Deleted, at(14));
+        entry.effects_gone(at(14), |_| false);
+        assert!(entry.undone.is_empty() && entry.pending.is_some(), "one look may be a stale read");
+        entry.saw(DriftKind::Deleted, at(15));
+        entry.effects_gone(at(15), |_| true);
+        assert!(entry.undone.is_empty() && entry.unproved.len() == 1, "the effect shows");
+        entry.effects_gone(at(15), |_| false);
+        assert_eq!(entry.undone.len(), 1);
+        assert_eq!(entry.undone[0].seen, Some(at(13)));
+        assert!(entry.pending.is_none() && entry.unproved.is_empty());
+        entry.effect_never_seen(&pending, at(15));
+        assert_eq!(entry.undone.len(), 2, "nothing of it is left to be told from");
+    }
+
+    #[test]
+    fn only_an_accepted_request_without_effect_tells_of_somebody_else() {
+        for (outcome, setbacks) in [
+            (OutcomeKind::Accepted, 1),
+            (OutcomeKind::AlreadyDone, 0),
+            (OutcomeKind::Uncertain, 0),
+            (OutcomeKind::Deferred, 0),
+            (OutcomeKind::NoSeat, 0),
+            (OutcomeKind::Refused, 0),
+        ] {
+            let mut entry = sent(outcome);
+            let pending = entry.pending.clone().expect("it is set");
+            entry.effect_never_seen(&pending, at(13));
+            assert_eq!(entry.setbacks().len(), setbacks, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_setback_counts_once_and_is_forgotten_only_when_the_drift_stays_away() {
+        let mut entry = sent(OutcomeKind::Accepted);
+        let pending = entry.pending.clone().expect("it is set");
+        entry.effect_seen(&pending, at(13));
+        entry.effect_seen(&pending, at(14));
+        entry.proved(at(14));
+        entry.resolved = Some(at(14));
+        entry.saw(DriftKind::Deleted, at(15));
+        entry.saw(DriftKind::Deleted, at(16));
+        entry.effects_gone(at(16), |_| false);
+        assert_eq!(entry.setbacks(), [at(14)], "proved and undone is one setback");
+        entry.saw(DriftKind::Deleted, at(16 + 24 * 20));
+        assert_eq!(entry.setbacks(), [at(14)], "waiting is no new story");
+        entry.resolved = Some(at(17 + 24 * 20));
+        entry.saw(DriftKind::Deleted, at(18 + 24 * 20));
+        assert!(entry.setbacks().is_empty());
     }
 
     #[test]

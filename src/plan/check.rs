@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
     Action, Answer, Drift, DriftKind, KnownUser, License, Plan, PlanId, Presence, Reason, Remedy, Response,
-    Sku, SkuId, Span, Step, UserId, is_mailbox_plan,
+    Sku, SkuId, Span, Step, Timestamp, UserId, is_mailbox_plan,
 };
 use crate::policy::{Assign, KeepRule, Ruling, Unanswered};
 
@@ -43,10 +43,12 @@ fn permitted(plan: &Plan, input: &Input<'_>) -> bool {
     plan.steps.iter().all(|step| {
         let is_permitted = drift_of(step, input).is_some_and(|drift| {
             let is_answered = match drift.response {
-                Response::Act => !is_undone_again(drift, input) || is_asked_for(drift, input),
-                Response::Ask => is_asked_for(drift, input),
+                Response::Act => true,
+                Response::Ask => is_asked_for(drift, input, None),
                 Response::Report => false,
             };
+            let is_answered = is_answered
+                && undone_again(drift, input).is_none_or(|since| is_asked_for(drift, input, Some(since)));
             drift.blocked.is_none() && is_answered && !is_denied(drift, input)
         });
         holds(InvariantId::Safe1, is_permitted, || {
@@ -55,18 +57,28 @@ fn permitted(plan: &Plan, input: &Input<'_>) -> bool {
     })
 }
 
-fn is_undone_again(drift: &Drift, input: &Input<'_>) -> bool {
-    let since = input.now - Span::from_days(14);
-    let repairs = input.ledger.get(&drift.user).into_iter().flat_map(|entry| &entry.repaired);
-    repairs.filter(|repaired| **repaired > since).count() >= 2
+/// Two repairs, proved or not, did not last, and the drift did not stay away for two weeks since: the newest of them.
+fn undone_again(drift: &Drift, input: &Input<'_>) -> Option<Timestamp> {
+    let entry = input.ledger.get(&drift.user)?;
+    let since = entry.first_seen - Span::from_days(14);
+    let proved = entry.repaired.iter().filter(|at| **at > since);
+    let unproved = entry.undone.iter().map(|undone| &undone.at).filter(|at| **at > since);
+    if proved.clone().count() + unproved.clone().count() < 2 {
+        return None;
+    }
+    proved.chain(unproved).max().copied()
 }
 
-fn is_asked_for(drift: &Drift, input: &Input<'_>) -> bool {
+/// `since`: a question that was opened then; an earlier answer was to another one.
+fn is_asked_for(drift: &Drift, input: &Input<'_>, since: Option<Timestamp>) -> bool {
     let is_too_late_to_wait = input.policy.unanswered_asks == Unanswered::Act
         && drift.clock.act_by.is_some_and(|act_by| act_by <= input.now);
     is_too_late_to_wait
         || input.answers.values().any(|answer| {
-            answer.granted && answer.reason != Reason::MassEvent && answer.users.contains(&drift.user)
+            answer.granted
+                && answer.reason != Reason::MassEvent
+                && since.is_none_or(|since| answer.at >= since)
+                && answer.users.contains(&drift.user)
         })
 }
 

@@ -44,6 +44,9 @@ pub struct Explanation {
     pub next_attempt: Option<Timestamp>,
     pub pending: Option<Pending>,
     pub last_verdict: Option<Verdict>,
+    /// When repairs of ours did not last, as far as it bears on this drift.
+    #[serde(default)]
+    pub setbacks: Vec<Setback>,
     /// The last entries of the journal about this user, oldest first.
     pub past: Vec<Past>,
 }
@@ -118,6 +121,14 @@ pub struct OtherAccount {
     pub presence: Presence,
 }
 
+/// One repair that did not last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setback {
+    /// When the mailbox was proved, or when it was noticed that a request without proof had been undone.
+    pub at: Timestamp,
+    pub what: String,
+}
+
 /// One entry of the journal, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
@@ -177,8 +188,32 @@ pub fn explain(facts: &Facts<'_>) -> Explanation {
         next_attempt: entry.and_then(|entry| entry.next_attempt),
         pending: entry.and_then(|entry| entry.pending.clone()),
         last_verdict: entry.and_then(|entry| entry.last_verdict),
+        setbacks: entry.filter(|entry| entry.resolved.is_none()).map(setbacks).unwrap_or_default(),
         past: facts.past.clone(),
     }
+}
+
+/// Oldest first.
+fn setbacks(entry: &LedgerEntry) -> Vec<Setback> {
+    let bearing = entry.setbacks();
+    let proved = entry.repaired.iter().map(|at| Setback {
+        at: *at,
+        what: "the mailbox was proved; the trouble came back afterwards".to_owned(),
+    });
+    let undone = entry.undone.iter().map(|undone| {
+        let (what, sent) = (describe(&undone.action), undone.sent.human());
+        let what = match undone.seen {
+            Some(seen) => {
+                format!("{what}, sent {sent}: seen {}, then undone before it was proved", seen.human())
+            }
+            None => format!("{what}, sent {sent}: accepted, and its effect was never seen"),
+        };
+        Setback { at: undone.at, what }
+    });
+    let mut setbacks: Vec<Setback> = proved.chain(undone).collect();
+    setbacks.retain(|setback| bearing.contains(&setback.at));
+    setbacks.sort_by_key(|setback| setback.at);
+    setbacks
 }
 
 fn standing(facts: &Facts<'_>, finding: &Finding) -> (Standing, String, Option<String>) {

@@ -12,8 +12,7 @@ const BACKOFF_LONGEST: Span = Span::from_hours(6);
 /// that cannot be repaired does not use up the day's limit for all.
 const BACKOFF_SHORTEST: Span = Span::from_minutes(30);
 
-/// Two proved repairs within this time, and the drift again: somebody undoes us.
-const FLAP_WINDOW: Span = Span::from_days(14);
+/// So many repairs of ours that did not last, and the drift again: somebody undoes us.
 const FLAPS_ALLOWED: usize = 2;
 
 /// Sort key: unknown deadlines first, then by day of "act by", within a day by priority, then by the minute.
@@ -56,7 +55,8 @@ pub fn next_attempt(failures: u32, act_by: Option<Timestamp>, now: Timestamp) ->
     now + eighth.map_or(wait, |eighth| wait.min(eighth.max(BACKOFF_SHORTEST)))
 }
 
-/// True when this drift follows two proved repairs of ours.
-pub fn is_flapping(entry: &LedgerEntry, now: Timestamp) -> bool {
-    entry.repaired.iter().filter(|repaired| **repaired + FLAP_WINDOW > now).count() >= FLAPS_ALLOWED
+/// The newest setback when this drift follows two of them: a proved repair, or an accepted request that did not last.
+pub fn flapping_since(entry: &LedgerEntry) -> Option<Timestamp> {
+    let setbacks = entry.setbacks();
+    setbacks.last().copied().filter(|_| setbacks.len() >= FLAPS_ALLOWED)
 }

@@ -14,7 +14,7 @@ use crate::report::metrics::Metrics;
 use crate::report::status::{EventKind, RecentEvent};
 use crate::store::journal::{Entry, Journal};
 use crate::store::{self, TenantStore};
-use crate::verify::{Progress, verify};
+use crate::verify::{Progress, has_worked, shows_effect, verify};
 
 use super::findings::Findings;
 
@@ -47,7 +47,10 @@ pub fn update(books: &mut Books<'_>, findings: &Findings, observed: &Observed) -
         let before = entry.clone();
         books.judge(user, &mut entry, observed, &mut kept)?;
         match drifts.remove(&user) {
-            Some(drift) => books.sighted(&mut entry, drift, &mut kept)?,
+            Some(drift) => {
+                books.sighted(&mut entry, drift, &mut kept)?;
+                books.undone(user, &mut entry, observed)?;
+            }
             None => books.absent(user, &mut entry, &mut kept)?,
         }
         if entry != before {
@@ -75,6 +78,11 @@ impl Books<'_> {
     ) -> Result<(), store::Error> {
         let Some(pending) = entry.pending.clone() else { return Ok(()) };
         let Some(known) = self.store.user(user)? else { return Ok(()) };
+        if observed.observation.started > pending.sent
+            && has_worked(&pending.action, &known, &observed.catalog)
+        {
+            entry.effect_seen(&pending, observed.observation.started);
+        }
         match verify(&pending, &known, &observed.catalog, observed.observation.started) {
             Progress::Waiting => {}
             Progress::StepDone => {
@@ -84,6 +92,7 @@ impl Books<'_> {
             Progress::NoEffect => {
                 entry.pending = None;
                 entry.next_attempt = self.repeat_at(entry, &pending);
+                entry.effect_never_seen(&pending, observed.observation.started);
             }
             Progress::Concluded { verdict, detail } => {
                 self.conclude(&known.user.upn, user, entry, &pending, verdict, detail, kept)?;
@@ -151,6 +160,23 @@ impl Books<'_> {
         }
         // From here on the drift is in the status document, the metrics and their alerts.
         entry.warned = true;
+        Ok(())
+    }
+
+    /// Whether the drift that stands is one that a request of ours had ended already.
+    fn undone(&self, user: UserId, entry: &mut LedgerEntry, observed: &Observed) -> Result<(), store::Error> {
+        if entry.unproved.is_empty() {
+            return Ok(());
+        }
+        let Some(known) = self.store.user(user)? else { return Ok(()) };
+        let before = entry.undone.last().cloned();
+        entry.effects_gone(observed.observation.started, |action| {
+            shows_effect(action, &known, &observed.catalog)
+        });
+        if let Some(undone) = entry.undone.last().filter(|undone| Some(*undone) != before.as_ref()) {
+            let action = undone.action.label();
+            tracing::warn!(user.id = %user, action.kind = action, "a repair was undone before it was proved");
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::diff::{Conflicts, Finding, diff};
 use crate::model::{
     Action, AssignedPlan, Attempt, CapabilityStatus, Catalog, Drift, GroupId, KnownUser, LedgerEntry,
     License, MAILBOX_PLANS, MailboxKind, ObservationKind, OutcomeKind, Pending, PlanId, ProvisioningError,
-    Sighting, Sku, SkuId, SkuPlan, Span, Timestamp, Units, User, UserId, UserType,
+    Sighting, Sku, SkuId, SkuPlan, Span, Timestamp, Undone, Units, User, UserId, UserType,
 };
 use crate::observe::fold::{Context, Memberships, fold};
 use crate::policy::Policy;
@@ -46,6 +46,7 @@ pub struct History {
     is_pending: bool,
     next_attempt: Option<i64>,
     repaired: Vec<i64>,
+    undone: Vec<i64>,
 }
 
 /// What one look at a user shows.
@@ -103,6 +104,16 @@ impl History {
             }),
             next_attempt: self.next_attempt.map(ago),
             repaired: self.repaired.iter().map(|hours| ago(*hours)).collect(),
+            undone: self
+                .undone
+                .iter()
+                .map(|hours| Undone {
+                    at: ago(*hours),
+                    sent: ago(*hours),
+                    action: Action::Restore,
+                    seen: None,
+                })
+                .collect(),
             ..LedgerEntry::opened(drift.kind, ago(self.first_seen))
         }
     }
@@ -263,14 +274,10 @@ pub fn history() -> impl Strategy<Value = History> {
         prop::bool::weighted(0.05),
         prop::option::weighted(0.3, -5_i64..5),
         vec(0_i64..800, 0..3),
+        vec(0_i64..800, 0..2),
     )
-        .prop_map(|(sightings, first_seen, attempts, is_pending, next_attempt, repaired)| History {
-            sightings,
-            first_seen,
-            attempts,
-            is_pending,
-            next_attempt,
-            repaired,
+        .prop_map(|(sightings, first_seen, attempts, is_pending, next_attempt, repaired, undone)| {
+            History { sightings, first_seen, attempts, is_pending, next_attempt, repaired, undone }
         })
 }
 

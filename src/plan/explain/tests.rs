@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::model::{
     Action, Ask, AssignedPlan, CapabilityStatus, GroupId, Loss, MAILBOX_PLANS, MailboxKind, MailboxMemory,
-    OutcomeKind, Probe, Remembered, Sku, SkuId, SkuPlan, Step, Units, User, UserType, Waiting,
+    OutcomeKind, Probe, Remembered, Sku, SkuId, SkuPlan, Step, Undone, Units, User, UserType, Waiting,
 };
 
 /// 2026-11-23 12:00 UTC.
@@ -247,6 +247,18 @@ fn refused_once_and_backing_off() {
         &known,
         Beside { entry: Some(entry), plan: Some(plan), ..Beside::default() }
     ));
+}
+
+#[test]
+fn undone_twice_and_a_person_asked() {
+    let known = unlicensed();
+    let mut entry = seen(DriftKind::Unlicensed);
+    entry.repaired = vec![NOW - Span::from_days(2)];
+    let undone = |seen| Undone { at: NOW - hours(1), sent: NOW - hours(2), action: assign(), seen };
+    entry.undone = vec![undone(Some(NOW - Span::from_minutes(100))), undone(None)];
+    let plan = waiting(&known, Reason::Flapping, None, Some("3 repairs did not last"));
+    let beside = Beside { entry: Some(entry), plan: Some(plan), ..Beside::default() };
+    insta::assert_snapshot!(told(&known, beside));
 }
 
 #[test]

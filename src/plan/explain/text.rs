@@ -50,6 +50,9 @@ impl Explanation {
             page.block("evidence", drift.clock.evidence.iter().map(evidence));
         }
         page.block("tried", self.tried());
+        let setbacks =
+            self.setbacks.iter().map(|setback| format!("{}  {}", setback.at.human(), setback.what));
+        page.block("undone", setbacks);
         let proof = self.last_verdict.map(|verdict| proof(verdict).to_owned());
         page.block("proof", proof);
         page.block("past", self.past.iter().map(|past| format!("{}  {}", past.at.human(), past.what)));

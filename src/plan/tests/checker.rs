@@ -7,7 +7,7 @@ use crate::diff::tests::world::{E5, ENTERPRISE, GROUP, TEAMS};
 use crate::model::Conflicts;
 use crate::model::{
     AssignedPlan, CapabilityStatus, GroupId, License, Loss, MailboxMemory, Presence, Remembered, Sku,
-    SkuPlan, User, UserType,
+    SkuPlan, Undone, User, UserType,
 };
 use crate::policy::Policy;
 
@@ -162,6 +162,10 @@ fn a_step_for_somebody_whom_no_rule_names_or_allows_is_caught() {
     assert_eq!(ignored(|setting| setting.drifts[0].blocked = Some(Reason::Duplicate)), safe1, "blocked");
     let repairs = vec![NOW - Span::from_days(2), NOW - Span::from_days(1)];
     assert_eq!(ignored(|setting| first(setting).repaired = repairs), safe1, "undone again");
+    assert_eq!(ignored(undone_since(None)), safe1, "undone again before it was proved");
+    let early = NOW - Span::from_hours(3);
+    assert_eq!(ignored(undone_since(Some(early))), safe1, "the answer was to an earlier question");
+    assert_eq!(ignored(undone_since(Some(NOW))), None);
     let no = |setting: &mut Setting| {
         let answer = Answer {
             granted: false,
@@ -174,6 +178,29 @@ fn a_step_for_somebody_whom_no_rule_names_or_allows_is_caught() {
         setting.answers.insert("mass".to_owned(), answer);
     };
     assert_eq!(ignored(no), safe1, "a person said no");
+}
+
+/// The first user was undone twice, two hours ago the last time; a person may have allowed a repair.
+fn undone_since(allowed: Option<Timestamp>) -> impl FnOnce(&mut Setting) {
+    move |setting| {
+        let user = *setting.ledger.keys().next().expect("there are drifts");
+        let undone = |hours| Undone {
+            at: NOW - Span::from_hours(hours),
+            sent: NOW - Span::from_hours(hours + 1),
+            action: Action::Restore,
+            seen: None,
+        };
+        first(setting).undone = vec![undone(6), undone(2)];
+        let answer = allowed.map(|at| Answer {
+            granted: true,
+            at,
+            by: String::new(),
+            digest: String::new(),
+            reason: Reason::Flapping,
+            users: BTreeSet::from([user]),
+        });
+        setting.answers.extend(answer.map(|answer| ("undone".to_owned(), answer)));
+    }
 }
 
 #[test]

@@ -144,6 +144,9 @@ pub struct LedgerCase {
     pub next_attempt: Option<Timestamp>,
     #[serde(default)]
     pub repaired: Vec<Timestamp>,
+    /// When requests were noticed to have been undone before anything was proved.
+    #[serde(default)]
+    pub undone: Vec<Timestamp>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

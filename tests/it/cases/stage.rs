@@ -7,7 +7,7 @@ use mailkeeper::model::{
     Action, Answer, AssignedPlan, Attempt, CapabilityStatus, Catalog, Conflicts, Drift, DriftKind, KnownUser,
     LedgerEntry, License, LicenseAssignment, MAILBOX_PLANS, MailboxKind, MailboxMemory, ObservationKind,
     OutcomeKind, Pending, Plan, PlanId, ProvisioningError, Reason, Sighting, Sku, SkuId, SkuPlan, Timestamp,
-    Units, User, UserId, UserType,
+    Undone, Units, User, UserId, UserType,
 };
 use mailkeeper::observe::fold::{Context, Memberships, fold};
 use mailkeeper::plan::{self, Input};
@@ -150,7 +150,7 @@ impl Stage {
 
     fn open_ledger(&mut self, id: UserId, user: &UserCase) -> Result<(), String> {
         let Some(drift) = self.drifts.iter().find(|drift| drift.user == id) else { return Ok(()) };
-        let LedgerCase { seen_since, sightings, attempts, pending, next_attempt, repaired } =
+        let LedgerCase { seen_since, sightings, attempts, pending, next_attempt, repaired, undone } =
             user.ledger.clone().unwrap_or_default();
         let sightings = sightings.unwrap_or(2);
         if sightings == 0 {
@@ -170,6 +170,7 @@ impl Stage {
             attempts,
             next_attempt,
             repaired,
+            undone: undone.into_iter().map(undone_at).collect(),
             ..LedgerEntry::opened(drift.kind, seen_since.unwrap_or(last_look))
         };
         self.ledger.insert(id, entry);
@@ -271,6 +272,10 @@ fn catalog(products: &BTreeMap<String, Seats>) -> Result<Catalog, String> {
             })
         })
         .collect()
+}
+
+fn undone_at(at: Timestamp) -> Undone {
+    Undone { at, sent: at, action: Action::Restore, seen: None }
 }
 
 /// What is known of the user after all looks.
