@@ -211,7 +211,7 @@ fn close_attempt(
     store: &TenantStore,
 ) -> Result<(), store::Error> {
     update(step.user, store, |entry| {
-        entry.answered(outcome, |failures| pace::next_attempt(failures, step.act_by, now));
+        entry.answered(outcome, |failures| pace::again(outcome.kind, failures, step.act_by, now));
     })
 }
 

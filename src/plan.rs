@@ -8,6 +8,7 @@ pub mod check;
 pub mod explain;
 mod mass;
 pub mod pace;
+mod refusal;
 mod seats;
 #[cfg(test)]
 mod tests;
@@ -123,6 +124,10 @@ fn readiness(drift: &Drift, input: &Input<'_>) -> Result<(), Held> {
         return Err(Held::until(Reason::Settling, settled));
     }
     if let Some(next) = entry.next_attempt.filter(|next| *next > input.now) {
+        if let Some(attempt) = refusal::refused(entry) {
+            let detail = Some(refusal::told(attempt, drift.user, input));
+            return Err(Held { detail, ..Held::until(Reason::Refused, next) });
+        }
         let detail = entry.attempts.last().map(|attempt| attempt.detail.clone());
         return Err(Held { detail, ..Held::until(Reason::BackingOff, next) });
     }

@@ -75,6 +75,8 @@ reasons! {
     AwaitingEffect = "awaiting_effect", "a request was sent; waiting for a later observation to show its effect";
     /// An earlier attempt failed; the next one is due later.
     BackingOff = "backing_off", "an earlier attempt failed; the next one is due later";
+    /// Graph refused an attempt for good.
+    Refused = "refused", "Graph refuses the request: a person must act; it is tried again once a day, and shortly before act-by";
     /// Our repair was undone by somebody.
     Flapping = "flapping", "the same drift came back after our repair: another tool or person undoes it";
     // waiting for resources

@@ -1,6 +1,6 @@
 //! Order and spacing: who comes first, how long a drift must stand, when a failed attempt is repeated.
 
-use crate::model::{Certainty, Drift, LedgerEntry, Span, Timestamp, UserId};
+use crate::model::{Certainty, Drift, LedgerEntry, OutcomeKind, Span, Timestamp, UserId};
 
 /// First wait after a failed attempt; doubles with each further one.
 const BACKOFF_FIRST: Span = Span::from_minutes(15);
@@ -53,6 +53,27 @@ pub fn next_attempt(failures: u32, act_by: Option<Timestamp>, now: Timestamp) ->
     let wait = Span::from_millis(doubled).min(BACKOFF_LONGEST);
     let eighth = act_by.map(|act_by| Span::from_millis((act_by - now).as_millis() / 8));
     now + eighth.map_or(wait, |eighth| wait.min(eighth.max(BACKOFF_SHORTEST)))
+}
+
+/// A request that Graph refused for good is tried again after so long: somebody may have removed the cause.
+const REFUSED_AGAIN: Span = Span::from_days(1);
+
+/// The last try before "act by" comes so long before it, so that a person still has time when it is refused, too.
+const LAST_TRY: Span = Span::from_hours(2);
+
+/// When to try again what Graph refused for good: once a day, and once shortly before "act by".
+pub fn after_refusal(act_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let daily = now + REFUSED_AGAIN;
+    let last_try = act_by.map(|act_by| act_by - LAST_TRY);
+    last_try.filter(|last| *last > now && *last < daily).unwrap_or(daily)
+}
+
+/// When to try again after a request that came to nothing in this way, as the `failures`th.
+pub fn again(kind: OutcomeKind, failures: u32, act_by: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    if kind == OutcomeKind::Refused {
+        return after_refusal(act_by, now);
+    }
+    next_attempt(failures, act_by, now)
 }
 
 /// The newest setback when this drift follows two of them: a proved repair, or an accepted request that did not last.

@@ -175,6 +175,22 @@ proptest! {
     }
 
     #[test]
+    fn what_is_refused_is_tried_once_a_day_and_once_before_act_by(minutes in -3_000_i64..60_000) {
+        let act_by = NOW + Span::from_minutes(minutes);
+        let (mut now, mut tries) = (NOW, Vec::new());
+        while tries.len() < 10 {
+            now = pace::after_refusal(Some(act_by), now);
+            tries.push(now);
+        }
+        let last_try = act_by - Span::from_hours(2);
+        prop_assert!(!(NOW < last_try && last_try < now) || tries.contains(&last_try));
+        for (number, at) in tries.iter().enumerate() {
+            let in_a_day = tries[number + 1..].iter().filter(|next| **next <= *at + Span::from_days(1)).count();
+            prop_assert!(in_a_day <= 2 && (in_a_day >= 1 || *at == now), "{tries:?}");
+        }
+    }
+
+    #[test]
     fn retries_come_closer_as_the_deadline_does_but_not_too_close(
         failures in 0_u32..40, hours in -100_i64..800,
     ) {

@@ -111,6 +111,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::Settling => "settles",
         Reason::AwaitingEffect => "waits for the effect to show",
         Reason::BackingOff => "tries again",
+        Reason::Refused => "a person acts: Graph refuses it",
         Reason::Flapping => "a person decides: undone by others",
         Reason::NoSeat => "waits for a seat",
         Reason::LimitPerPass => "waits for the next pass",

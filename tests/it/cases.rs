@@ -95,10 +95,21 @@ fn shown(stage: &Stage, plan: &Plan, expected: &Expected) -> Expected {
             .collect(),
         left_alone: stage.left_alone.clone(),
         healthy: stage.healthy.clone(),
+        details: expected.details.as_ref().map(|parts| details(stage, plan, parts)),
         deadlines: expected.deadlines.as_ref().map(|_| of_drifts(deadline)),
         act_by: expected.act_by.as_ref().map(|_| of_drifts(act_by)),
         causes: expected.causes.as_ref().map(|_| of_drifts(|drift| drift.cause.label().to_owned())),
     }
+}
+
+/// The expected part where it is there, else the whole detail.
+fn details(stage: &Stage, plan: &Plan, parts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let waiting = plan.waiting.iter().map(|waiting| (stage.name(waiting.user), waiting.detail.clone()));
+    let told = waiting.filter_map(|(name, detail)| {
+        let (part, detail) = (parts.get(&name)?, detail.unwrap_or_default());
+        Some((name, if detail.contains(part) { part.clone() } else { detail }))
+    });
+    told.collect()
 }
 
 fn reason(reason: Reason, until: Option<Timestamp>) -> String {

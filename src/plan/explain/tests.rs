@@ -232,7 +232,7 @@ fn licence_lost_and_settling() {
 }
 
 #[test]
-fn refused_once_and_backing_off() {
+fn refused_and_a_person_must_act() {
     let known = unlicensed();
     let mut entry = seen(DriftKind::Unlicensed);
     entry.attempts = vec![Attempt {
@@ -241,8 +241,9 @@ fn refused_once_and_backing_off() {
         outcome: Some(OutcomeKind::Refused),
         detail: "400 Request_BadRequest".to_owned(),
     }];
-    entry.next_attempt = Some(NOW + hours(2));
-    let plan = waiting(&known, Reason::BackingOff, Some(NOW + hours(2)), Some("400 Request_BadRequest"));
+    entry.next_attempt = Some(NOW + hours(23));
+    let said = "Graph said 400 Request_BadRequest; it is not known why: a person looks at the account";
+    let plan = waiting(&known, Reason::Refused, Some(NOW + hours(23)), Some(said));
     insta::assert_snapshot!(told(
         &known,
         Beside { entry: Some(entry), plan: Some(plan), ..Beside::default() }

@@ -229,7 +229,7 @@ fn tried(entry: &mut LedgerEntry, at: Timestamp, line: &Entry, deadline: Option<
         && pending == Some(step_id)
     {
         let outcome = Outcome { kind: *kind, detail: detail.clone(), request_id: request_id.clone() };
-        entry.answered(&outcome, |failures| pace::next_attempt(failures, deadline, at));
+        entry.answered(&outcome, |failures| pace::again(*kind, failures, deadline, at));
     } else if let Entry::Verdict { step_id, verdict, .. } = line
         // Not a later request that waits for its own.
         && pending.is_none_or(|pending| Some(pending) == step_id.as_deref())

@@ -156,6 +156,8 @@ pub struct AttemptCase {
     /// `restore`, `assign SPE_E3` or `add to group ID`.
     pub action: String,
     pub outcome: String,
+    /// What Graph said; the outcome unless said.
+    pub detail: Option<String>,
 }
 
 /// A person's answer to the ask with this reason and these users.
@@ -183,6 +185,9 @@ pub struct Expected {
     /// Users that are not ours to touch: user to reason and what would be repaired.
     pub left_alone: BTreeMap<String, String>,
     pub healthy: Vec<String>,
+    /// What a waiting drift is told beside its reason: a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadlines: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -194,7 +194,8 @@ impl Stage {
         };
         let outcome = OutcomeKind::ALL.into_iter().find(|kind| kind.label() == case.outcome);
         let outcome = Some(outcome.ok_or_else(|| format!("no outcome: {}", case.outcome))?);
-        Ok(Attempt { at: case.at, action, outcome, detail: case.outcome.clone() })
+        let detail = case.detail.clone().unwrap_or_else(|| case.outcome.clone());
+        Ok(Attempt { at: case.at, action, outcome, detail })
     }
 
     /// The ask is looked up in the plan that is made without any answer; answers to mass events need none.
