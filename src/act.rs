@@ -163,6 +163,7 @@ async fn request(step: &Step, graph: &Client) -> Outcome {
         Action::AssignLicense { sku, disabled_plans, .. } => {
             graph.assign_license(step.user, *sku, disabled_plans).await
         }
+        Action::ReprocessLicenses { .. } => graph.reprocess_licenses(step.user).await,
         Action::AddToGroup { group } => graph.add_group_member(*group, step.user).await,
         Action::SetUsageLocation { location } => graph.set_usage_location(step.user, location).await,
         Action::Restore => graph.restore(step.user, &RestoreOptions::default()).await,
@@ -196,6 +197,7 @@ async fn has_effect(step: &Step, graph: &Client) -> Option<bool> {
         Action::AssignLicense { sku, disabled_plans, .. } => user.is_some_and(|user| {
             user.license(*sku).is_some_and(|license| license.disabled_plans.is_subset(disabled_plans))
         }),
+        Action::ReprocessLicenses { sku, .. } => user.is_some_and(|user| user.license(*sku).is_some()),
         Action::SetUsageLocation { location } => {
             user.is_some_and(|user| user.usage_location.as_deref() == Some(location.as_str()))
         }

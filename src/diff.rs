@@ -2,6 +2,7 @@
 //! what changed. Does not know seats, limits, the ledger or the mode: that is planning.
 
 mod deadline;
+mod group_error;
 mod remedy;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -13,6 +14,7 @@ use crate::model::{
 use crate::policy::{KeepRule, Policy, Ruling};
 
 pub use deadline::DELETED_RETENTION;
+use remedy::Proposal;
 
 /// What the policy makes of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,8 +110,9 @@ impl Case<'_> {
     fn drift(&self, catalog: &Catalog, conflicts: &Conflicts) -> Drift {
         let Self { policy, rule, known, entitlement, kind, now } = *self;
         let reading = deadline::read(known, entitlement, kind, policy.retention, now);
-        let (remedy, impossible) = remedy::remedy(rule, known, kind, catalog);
+        let Proposal { remedy, impossible, detail } = remedy::remedy(policy, rule, known, kind, catalog);
         let blocked = self.blocked(&reading, conflicts).or(impossible);
+        let detail = detail.filter(|_| blocked == impossible);
         Drift {
             user: known.id(),
             upn: known.user.upn.clone(),
@@ -121,6 +124,7 @@ impl Case<'_> {
             settle: rule.settle,
             remedy,
             blocked,
+            detail,
         }
     }
 

@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, LedgerEntry, Plan, Reason, Remedy,
-    Response, SkuId, Step, Timestamp, UserId, Waiting,
+    Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, LedgerEntry, MAILBOX_SETTLE, Plan,
+    Reason, Remedy, Response, SkuId, Step, Timestamp, UserId, Waiting,
 };
 use crate::policy::{Policy, Unanswered};
 use seats::Seats;
@@ -103,7 +103,8 @@ fn readiness(drift: &Drift, input: &Input<'_>) -> Result<(), Held> {
     let entry = input.ledger.get(&drift.user);
     let pending = entry.and_then(|entry| entry.pending.as_ref());
     // Right after our own request a member without a licence is no fault of the group's yet.
-    let is_blocked_by_us = pending.is_some() && drift.blocked == Some(Reason::GroupLicenseError);
+    let is_fresh = pending.is_some_and(|pending| pending.sent + MAILBOX_SETTLE > input.now);
+    let is_blocked_by_us = is_fresh && drift.blocked == Some(Reason::GroupLicenseError);
     if let Some(reason) = drift.blocked.filter(|_| !is_blocked_by_us) {
         return Err(Held::because(reason));
     }
@@ -225,6 +226,15 @@ fn action(drift: &Drift, seats: &mut Seats<'_>) -> Result<Action, Reason> {
             Some(sku) if !seats.take_one(*sku, drift.clock.act_by) => Err(Reason::NoSeat),
             Some(_) | None => Ok(Action::AddToGroup { group: *group }),
         },
+        Remedy::ReprocessLicenses { group, sku, part_number } => {
+            match seats.take_one(*sku, drift.clock.act_by) {
+                true => {
+                    let (group, sku, part_number) = (*group, *sku, part_number.clone());
+                    Ok(Action::ReprocessLicenses { group, sku, part_number })
+                }
+                false => Err(Reason::NoSeat),
+            }
+        }
         Remedy::SetUsageLocation { location } => Ok(Action::SetUsageLocation { location: location.clone() }),
         Remedy::Restore => Ok(Action::Restore),
         Remedy::Nothing => Err(drift.blocked.unwrap_or(Reason::NoUsableSku)),
@@ -251,7 +261,7 @@ fn step(drift: &Drift, action: Action, input: &Input<'_>) -> Step {
 }
 
 fn waiting(drift: &Drift, reason: Reason, until: Option<Timestamp>, detail: Option<String>) -> Waiting {
-    let detail = detail.or_else(|| match drift.clock.certainty {
+    let detail = detail.or_else(|| drift.detail.clone()).or_else(|| match drift.clock.certainty {
         Certainty::Unknown => Some("the deadline is not known".to_owned()),
         Certainty::Known | Certainty::Hinted | Certainty::NotRunning => None,
     });

@@ -6,7 +6,7 @@
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Action, Catalog, DIRECTORY_SETTLE, Entitlement, KnownUser, MAILBOX_SETTLE, MailboxKind, Pending,
+    Action, Catalog, DIRECTORY_SETTLE, Entitlement, GroupId, KnownUser, MAILBOX_SETTLE, MailboxKind, Pending,
     Presence, ProbeAnswer, Timestamp, Verdict,
 };
 
@@ -49,7 +49,16 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
                 Progress::StepDone
             }
         }
-        Action::Restore | Action::AssignLicense { .. } | Action::AddToGroup { .. } => {
+        // The membership is there, and the group cannot give its licence: that is another thing to be done.
+        Action::AddToGroup { group }
+            if !is_licensed && waited >= DIRECTORY_SETTLE && has_group_error(known, group) =>
+        {
+            Progress::StepDone
+        }
+        Action::Restore
+        | Action::AssignLicense { .. }
+        | Action::AddToGroup { .. }
+        | Action::ReprocessLicenses { .. } => {
             let is_usable =
                 is_live && matches!(entitlement, Entitlement::Licensed { is_confirmed: true, .. });
             mailbox_proof(pending, known, observed, is_usable || !needs_license)
@@ -62,7 +71,7 @@ pub fn shows_effect(action: &Action, known: &KnownUser, catalog: &Catalog) -> bo
     let is_live = known.presence == Presence::Live;
     match action {
         Action::Restore => is_live,
-        Action::AssignLicense { .. } => is_licensed(known, catalog),
+        Action::AssignLicense { .. } | Action::ReprocessLicenses { .. } => is_licensed(known, catalog),
         Action::AddToGroup { group } => {
             is_licensed(known, catalog) || (is_live && known.groups.contains(group))
         }
@@ -74,10 +83,17 @@ pub fn shows_effect(action: &Action, known: &KnownUser, catalog: &Catalog) -> bo
 pub fn has_worked(action: &Action, known: &KnownUser, catalog: &Catalog) -> bool {
     match action {
         Action::AddToGroup { .. } => is_licensed(known, catalog),
-        Action::Restore | Action::AssignLicense { .. } | Action::SetUsageLocation { .. } => {
-            shows_effect(action, known, catalog)
-        }
+        Action::Restore
+        | Action::AssignLicense { .. }
+        | Action::ReprocessLicenses { .. }
+        | Action::SetUsageLocation { .. } => shows_effect(action, known, catalog),
     }
+}
+
+fn has_group_error(known: &KnownUser, group: GroupId) -> bool {
+    known.user.assignments.iter().any(|assignment| {
+        assignment.by_group == Some(group) && assignment.state.eq_ignore_ascii_case("error")
+    })
 }
 
 fn is_licensed(known: &KnownUser, catalog: &Catalog) -> bool {
@@ -283,6 +299,31 @@ mod tests {
         let mut arrived = licensed(reachable("MBX:1"), Span::from_hours(30));
         arrived.groups.insert(group);
         assert_eq!(verdict(&judge(&arrived, 30)), Some(Verdict::Verified));
+    }
+
+    #[test]
+    fn a_group_that_cannot_give_its_licence_is_the_next_drift() {
+        let group = GroupId::from_u128(7);
+        let mut known = unlicensed(licensed(None, Span::ZERO));
+        known.groups.insert(group);
+        known.user.assignments = vec![crate::model::LicenseAssignment {
+            sku: SKU,
+            disabled_plans: BTreeSet::new(),
+            by_group: Some(group),
+            state: "Error".to_owned(),
+            error: Some("CountViolation".to_owned()),
+            updated: None,
+        }];
+        let judge = |action: Action, known: &KnownUser, minutes| {
+            verify(&pending(action), known, &catalog(), SENT + Span::from_minutes(minutes))
+        };
+        let add = Action::AddToGroup { group };
+        assert_eq!(judge(add.clone(), &known, 14), Progress::Waiting, "it may be the error of before");
+        assert_eq!(judge(add, &known, 15), Progress::StepDone);
+        let again = Action::ReprocessLicenses { group, sku: SKU, part_number: "SPE_E3".to_owned() };
+        assert_eq!(judge(again.clone(), &known, 15), Progress::NoEffect);
+        let arrived = licensed(reachable("MBX:1"), Span::from_minutes(20));
+        assert_eq!(verdict(&judge(again, &arrived, 20)), Some(Verdict::Verified), "proved like any licence");
     }
 
     #[test]

@@ -5,69 +5,102 @@ use std::collections::BTreeSet;
 use crate::model::{
     Candidate, Catalog, DriftKind, GroupId, KnownUser, License, PlanId, Reason, Remedy, Sku, is_mailbox_plan,
 };
-use crate::policy::{Assign, KeepRule};
+use crate::policy::{Assign, KeepRule, Policy};
+
+use super::group_error::{self, WayOut};
+
+/// What would repair a drift, as far as the user and the rule are concerned.
+pub struct Proposal {
+    pub remedy: Remedy,
+    /// Why it cannot be applied, where that is known already.
+    pub impossible: Option<Reason>,
+    /// What is particular about `impossible`.
+    pub detail: Option<String>,
+}
+
+impl Proposal {
+    fn of(remedy: Remedy) -> Self {
+        Self { remedy, impossible: None, detail: None }
+    }
+
+    fn blocked(remedy: Remedy, reason: Reason) -> Self {
+        Self { impossible: Some(reason), ..Self::of(remedy) }
+    }
+}
 
 /// The remedy, and why it cannot be applied where that is known already.
 pub fn remedy(
+    policy: &Policy,
     rule: &KeepRule,
     known: &KnownUser,
     kind: DriftKind,
     catalog: &Catalog,
-) -> (Remedy, Option<Reason>) {
+) -> Proposal {
     match kind {
-        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => (Remedy::Restore, None),
-        DriftKind::Gone => (Remedy::Nothing, Some(Reason::Gone)),
+        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => Proposal::of(Remedy::Restore),
+        DriftKind::Gone => Proposal::blocked(Remedy::Nothing, Reason::Gone),
         DriftKind::Unlicensed => match rule.assign {
-            Assign::Group(group) => group_remedy(rule, known, group, catalog),
+            Assign::Group(group) => group_remedy(policy, rule, known, group, catalog),
+            // Also where a group should give the licence and cannot: the rule says direct, which takes no second seat
+            // of the same product and works without a right to the whole user.
             Assign::Direct => license_remedy(rule, known, catalog),
         },
     }
 }
 
 fn group_remedy(
+    policy: &Policy,
     rule: &KeepRule,
     known: &KnownUser,
     group: GroupId,
     catalog: &Catalog,
-) -> (Remedy, Option<Reason>) {
+) -> Proposal {
     let sku = usable_skus(rule, catalog).next().map(|sku| sku.id);
-    let impossible = if !known.groups_read.contains(&group) {
-        Some(Reason::Undetermined)
-    } else {
-        known.groups.contains(&group).then_some(Reason::GroupLicenseError)
-    };
-    (Remedy::AddToGroup { group, sku }, impossible)
+    let add = Remedy::AddToGroup { group, sku };
+    if !known.groups_read.contains(&group) {
+        return Proposal::blocked(add, Reason::Undetermined);
+    }
+    if !known.groups.contains(&group) {
+        return Proposal::of(add);
+    }
+    let case = group_error::Case { policy, rule, user: &known.user, group, catalog };
+    match case.way_out() {
+        WayOut::Reprocess { sku, part_number } => {
+            Proposal::of(Remedy::ReprocessLicenses { group, sku, part_number })
+        }
+        WayOut::Locate { location } => Proposal::of(Remedy::SetUsageLocation { location }),
+        WayOut::NoLocation => Proposal::blocked(Remedy::Nothing, Reason::NoUsageLocation),
+        WayOut::Person { detail } => Proposal { detail, ..Proposal::blocked(add, Reason::GroupLicenseError) },
+    }
 }
 
-fn license_remedy(rule: &KeepRule, known: &KnownUser, catalog: &Catalog) -> (Remedy, Option<Reason>) {
+fn license_remedy(rule: &KeepRule, known: &KnownUser, catalog: &Catalog) -> Proposal {
     if usable_skus(rule, catalog).next().is_none() {
-        return (Remedy::AssignLicense { candidates: Vec::new() }, Some(Reason::NoUsableSku));
+        return Proposal::blocked(Remedy::AssignLicense { candidates: Vec::new() }, Reason::NoUsableSku);
     }
     if known.user.usage_location.is_none() {
         return match &rule.usage_location {
-            Some(location) => (Remedy::SetUsageLocation { location: location.clone() }, None),
-            None => (Remedy::Nothing, Some(Reason::NoUsageLocation)),
+            Some(location) => Proposal::of(Remedy::SetUsageLocation { location: location.clone() }),
+            None => Proposal::blocked(Remedy::Nothing, Reason::NoUsageLocation),
         };
     }
     // A product that the rule asks for and the user holds already has only its Exchange plan switched off.
     let held = usable_skus(rule, catalog).find_map(|sku| known.user.license(sku.id).map(|held| (sku, held)));
     if let Some((sku, license)) = held {
         let disabled_plans = without_mailbox_plans(&license.disabled_plans);
-        return (
-            Remedy::EnablePlan { sku: sku.id, part_number: sku.part_number.clone(), disabled_plans },
-            None,
-        );
+        let part_number = sku.part_number.clone();
+        return Proposal::of(Remedy::EnablePlan { sku: sku.id, part_number, disabled_plans });
     }
     let candidate = |sku: &Sku| Candidate {
         sku: sku.id,
         part_number: sku.part_number.clone(),
         disabled_plans: disabled_plans_for(sku, known),
     };
-    (Remedy::AssignLicense { candidates: usable_skus(rule, catalog).map(candidate).collect() }, None)
+    Proposal::of(Remedy::AssignLicense { candidates: usable_skus(rule, catalog).map(candidate).collect() })
 }
 
 /// The rule's products, in its order, as far as the tenant has them and they carry a mailbox.
-fn usable_skus<'a>(rule: &'a KeepRule, catalog: &'a Catalog) -> impl Iterator<Item = &'a Sku> {
+pub(super) fn usable_skus<'a>(rule: &'a KeepRule, catalog: &'a Catalog) -> impl Iterator<Item = &'a Sku> {
     rule.licenses.iter().filter_map(|name| catalog.find(name.as_str())).filter(|sku| sku.carries_mailbox())
 }
 

@@ -104,7 +104,7 @@ proptest! {
             let is_empty = match &drift.remedy {
                 Remedy::Nothing => true,
                 Remedy::AssignLicense { candidates } => candidates.is_empty(),
-                Remedy::EnablePlan { .. } | Remedy::AddToGroup { .. } | Remedy::SetUsageLocation { .. }
+                Remedy::EnablePlan { .. } | Remedy::AddToGroup { .. } | Remedy::SetUsageLocation { .. } | Remedy::ReprocessLicenses { .. }
                 | Remedy::Restore => false,
             };
             prop_assert!(!is_empty || drift.blocked.is_some(), "{drift:?}");

@@ -21,6 +21,9 @@ pub struct Drift {
     pub remedy: Remedy,
     /// Set when the user's own situation forbids the remedy; wins over everything that planning could say.
     pub blocked: Option<Reason>,
+    /// What is particular about this case, beyond the sentence of `blocked`.
+    #[serde(default)]
+    pub detail: Option<String>,
 }
 
 /// Which of the four promises is concerned.
@@ -169,6 +172,12 @@ pub enum Remedy {
     AddToGroup {
         group: GroupId,
         sku: Option<SkuId>,
+    },
+    /// A member of the licensing group whose licence could not be given, and now can.
+    ReprocessLicenses {
+        group: GroupId,
+        sku: SkuId,
+        part_number: String,
     },
     /// Set the usage location that the policy gives, before anything else.
     SetUsageLocation {

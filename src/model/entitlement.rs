@@ -39,7 +39,7 @@ impl Entitlement {
     /// counts, so that an unknown product never looks like a loss.
     pub fn of(user: &User, catalog: &Catalog) -> Self {
         let (mut unconfirmed, mut lapsed, mut disabled) = (None, None, None);
-        for license in user.licenses() {
+        for license in user.licenses().iter().filter(|license| !user.has_failed(license.sku)) {
             match Self::of_license(user, license, catalog) {
                 Some(licensed @ Self::Licensed { is_confirmed: true, .. }) => return licensed,
                 Some(licensed @ Self::Licensed { .. }) => unconfirmed = unconfirmed.or(Some(licensed)),

@@ -152,7 +152,9 @@ impl LedgerEntry {
         let is_this = |attempt: &&Attempt| attempt.at == pending.sent;
         let outcome = self.attempts.iter().rfind(is_this).and_then(|attempt| attempt.outcome);
         let was_seen = self.unproved.iter().any(|seen| seen.sent == pending.sent);
-        if outcome == Some(OutcomeKind::Accepted) && !pending.is_uncertain && !was_seen {
+        // Group licensing works in the background, and fails by itself.
+        let is_background = matches!(pending.action, Action::ReprocessLicenses { .. });
+        if outcome == Some(OutcomeKind::Accepted) && !pending.is_uncertain && !was_seen && !is_background {
             let action = pending.action.clone();
             self.undone.push(Undone { at, sent: pending.sent, action, seen: None });
             keep_newest(&mut self.undone);

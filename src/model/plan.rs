@@ -44,6 +44,9 @@ pub enum Action {
     AssignLicense { sku: SkuId, part_number: String, disabled_plans: BTreeSet<PlanId>, takes_seat: bool },
     /// `POST /groups/{id}/members/$ref`.
     AddToGroup { group: GroupId },
+    /// `POST /users/{id}/reprocessLicenseAssignment`: group licensing tries again for this user. Takes a seat of the
+    /// product that the group could not give.
+    ReprocessLicenses { group: GroupId, sku: SkuId, part_number: String },
     /// `PATCH /users/{id}` with the location that the policy gives.
     SetUsageLocation { location: String },
     /// `POST /directory/deletedItems/{id}/restore` with an empty body.
@@ -51,13 +54,15 @@ pub enum Action {
 }
 
 impl Action {
-    pub const LABELS: [&'static str; 4] = ["assign_license", "add_to_group", "set_usage_location", "restore"];
+    pub const LABELS: [&'static str; 5] =
+        ["assign_license", "add_to_group", "reprocess_licenses", "set_usage_location", "restore"];
 
     /// The `action` label of `mailkeeper_actions_total`.
     pub fn label(&self) -> &'static str {
         match self {
             Self::AssignLicense { .. } => "assign_license",
             Self::AddToGroup { .. } => "add_to_group",
+            Self::ReprocessLicenses { .. } => "reprocess_licenses",
             Self::SetUsageLocation { .. } => "set_usage_location",
             Self::Restore => "restore",
         }

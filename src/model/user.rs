@@ -68,8 +68,16 @@ impl User {
         self.licenses.as_deref().unwrap_or(&[])
     }
 
+    /// What the user holds of this product; nothing where every path of it reports an error.
     pub fn license(&self, sku: SkuId) -> Option<&License> {
-        self.licenses().iter().find(|license| license.sku == sku)
+        self.licenses().iter().find(|license| license.sku == sku && !self.has_failed(sku))
+    }
+
+    /// Every path on which the product should come reports an error. It may stand in `assignedLicenses` all the same,
+    /// which Microsoft's documents leave open.
+    pub fn has_failed(&self, sku: SkuId) -> bool {
+        let mut paths = self.assignments.iter().filter(|path| path.sku == sku).peekable();
+        paths.peek().is_some() && paths.all(|path| path.state.eq_ignore_ascii_case("error"))
     }
 
     /// Part after the last `@` of the user principal name, lower case.

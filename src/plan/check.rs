@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Action, Answer, Drift, DriftKind, KnownUser, License, Plan, PlanId, Presence, Reason, Remedy, Response,
-    Sku, SkuId, Span, Step, Timestamp, UserId, is_mailbox_plan,
+    Action, Answer, Drift, DriftKind, GroupId, KnownUser, License, Plan, PlanId, Presence, Reason, Remedy,
+    Response, Sku, SkuId, Span, Step, Timestamp, UserId, is_mailbox_plan,
 };
 use crate::policy::{Assign, KeepRule, Ruling, Unanswered};
 
@@ -165,10 +165,12 @@ fn seat_of(step: &Step, input: &Input<'_>) -> Option<SkuId> {
             Remedy::AddToGroup { sku, .. } => sku,
             Remedy::AssignLicense { .. }
             | Remedy::EnablePlan { .. }
+            | Remedy::ReprocessLicenses { .. }
             | Remedy::SetUsageLocation { .. }
             | Remedy::Restore
             | Remedy::Nothing => None,
         },
+        Action::ReprocessLicenses { sku, .. } => Some(*sku),
         Action::SetUsageLocation { .. } | Action::Restore => None,
     }
 }
@@ -227,6 +229,16 @@ fn only_what_is_asked_for(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserI
                     && *takes_seat == user.user.license(*sku).is_none()
             }
             Action::AddToGroup { group } => is_live && rule.assign == Assign::Group(*group),
+            Action::ReprocessLicenses { group, sku, .. } => {
+                is_live
+                    && rule.assign == Assign::Group(*group)
+                    && rule
+                        .licenses
+                        .iter()
+                        .any(|name| name.find(input.catalog).is_some_and(|found| found.id == *sku))
+                    && is_retried_for_good_reason(*group, *sku, rule, user)
+                    && !frees_a_reserve(*sku, user, input)
+            }
             Action::SetUsageLocation { location } => {
                 is_live
                     && rule.usage_location.as_ref() == Some(location)
@@ -236,6 +248,33 @@ fn only_what_is_asked_for(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserI
         };
         holds(InvariantId::Safe8, is_asked_for, || {
             format!("step {} for {} is not what rule {} asks for", step.id, step.user, rule.name)
+        })
+    })
+}
+
+/// The group reports that no seat was left, or a location that the user has by now.
+fn is_retried_for_good_reason(group: GroupId, sku: SkuId, rule: &KeepRule, user: &KnownUser) -> bool {
+    user.groups.contains(&group)
+        && user.user.assignments.iter().any(|assignment| {
+            let is_located = rule.usage_location.as_ref().is_some_and(|wanted| {
+                user.user.usage_location.as_ref().is_some_and(|is| is.eq_ignore_ascii_case(wanted))
+            });
+            let is_over = match assignment.error.as_deref() {
+                Some("CountViolation") => true,
+                Some("ProhibitedInUsageLocationViolation") => is_located,
+                Some(_) | None => false,
+            };
+            assignment.by_group == Some(group) && assignment.sku == sku && is_over
+        })
+}
+
+/// Graph tries again whatever the user's groups could not give; a reserve of another product would not be kept.
+fn frees_a_reserve(sku: SkuId, user: &KnownUser, input: &Input<'_>) -> bool {
+    let failed = user.user.assignments.iter().filter(|other| other.state == "Error" && other.sku != sku);
+    failed.filter_map(|other| input.catalog.get(other.sku)).any(|product| {
+        let reserved = input.policy.limits.seats_reserved.iter();
+        reserved.filter(|(_, seats)| **seats > 0).any(|(name, _)| {
+            name.trim().eq_ignore_ascii_case(&product.part_number) || name.parse::<SkuId>() == Ok(product.id)
         })
     })
 }

@@ -403,7 +403,10 @@ fn drift_move(facts: &Facts<'_>, drift: &Drift) -> String {
     let waiting = waiting.filter(|waiting| waiting.reason == reason);
     let until = waiting.and_then(|waiting| waiting.until).filter(|until| *until > facts.now);
     let until = until.map(|until| format!("; next look {}, in {}", until.human(), until - facts.now));
-    let detail = waiting.and_then(|waiting| waiting.detail.as_ref()).map(|detail| format!(" [{detail}]"));
+    let detail = waiting.and_then(|waiting| waiting.detail.as_ref());
+    let detail = detail
+        .or(drift.detail.as_ref().filter(|_| drift.blocked == Some(reason)))
+        .map(|detail| format!(" [{detail}]"));
     let ask = facts.plan.and_then(|plan| plan.asks.iter().find(|ask| ask.users.contains(&drift.user)));
     let ask = ask.map(|ask| format!("; answer with: mailkeeper approve {} (or deny)", ask.id));
     let [until, detail, ask] = [until, detail, ask].map(Option::unwrap_or_default);

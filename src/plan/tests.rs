@@ -227,6 +227,7 @@ fn drift(number: u128, act_in: Option<i64>, priority: i32) -> Drift {
         settle: Span::ZERO,
         remedy: Remedy::Restore,
         blocked: None,
+        detail: None,
     }
 }
 

@@ -20,7 +20,9 @@ pub fn in_flight(
             continue;
         }
         let sku = match entry.pending.as_ref().map(|pending| &pending.action) {
-            Some(Action::AssignLicense { sku, takes_seat: true, .. }) => Some(*sku),
+            Some(
+                Action::AssignLicense { sku, takes_seat: true, .. } | Action::ReprocessLicenses { sku, .. },
+            ) => Some(*sku),
             Some(Action::AddToGroup { group }) => group_product(*group, policy, observed),
             Some(
                 Action::AssignLicense { takes_seat: false, .. }

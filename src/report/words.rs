@@ -69,6 +69,9 @@ pub fn action(action: &Action) -> String {
             format!("switch Exchange on in {}", one_line(part_number))
         }
         Action::AddToGroup { group } => format!("add to group {group}"),
+        Action::ReprocessLicenses { part_number, .. } => {
+            format!("let the group try {} again", one_line(part_number))
+        }
         Action::SetUsageLocation { location } => format!("set usage location {}", one_line(location)),
         Action::Restore => "restore the account".to_owned(),
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::directory::LicenceFailure;
 use super::licensing::keeps_mailbox;
 use super::mailbox::{MailboxKind, State};
 use super::tenant::Tenant;
@@ -165,6 +166,12 @@ impl Tenant {
     /// True while a licence keeps the mailbox: one whose mailbox plan is not switched off.
     pub fn has_mailbox_plan(&self, user: UserId) -> bool {
         self.directory.any(user).is_some_and(|user| keeps_mailbox(user))
+    }
+
+    /// A group should give this user a licence, and there was no seat when it tried.
+    pub fn lacks_group_seat(&self, user: UserId) -> bool {
+        let licences = self.directory.live(user).map(|user| &user.licences);
+        licences.into_iter().flatten().any(|path| path.failure == Some(LicenceFailure::NoSeat))
     }
 
     pub fn is_member(&self, group: GroupId, user: UserId) -> bool {

@@ -149,6 +149,7 @@ fn describe(action: &Action, plan_name: impl Fn(&mailkeeper::model::PlanId) -> S
             }
         }
         Action::AddToGroup { group } => format!("add to group {group}"),
+        Action::ReprocessLicenses { part_number, .. } => format!("reprocess {part_number}"),
         Action::SetUsageLocation { location } => format!("set usage location {location}"),
         Action::Restore => "restore".to_owned(),
     }

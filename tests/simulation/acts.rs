@@ -16,6 +16,8 @@ use super::shape::Standing;
 pub enum TenantAct {
     LoseLicence(UserId),
     LeaveLicensingGroup(UserId),
+    /// Back into the licensing group when the last seat is gone: the group cannot give its licence again.
+    RejoinWithoutSeat(UserId),
     DisableExchange(UserId),
     Delete {
         user: UserId,
@@ -143,11 +145,13 @@ fn other(people: &People, rng: &mut Rng) -> Act {
         .collect();
     let victim = rng.pick(&at_risk).or(rng.pick(&kept)).copied();
     let Some(victim) = victim else { return Act::Keeper(KeeperAct::Restart) };
+    let is_grouped = people.get(victim).is_some_and(|person| person.facts.role == Role::GroupStaff);
     let sku = *rng
         .pick(&[products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD])
         .unwrap_or(&products::SPE_E3);
     match rng.below(32) {
         0..=1 => Act::Tenant(TenantAct::RestoreByHand(victim)),
+        2..=3 if is_grouped => Act::Tenant(TenantAct::RejoinWithoutSeat(victim)),
         2..=3 => Act::Tenant(TenantAct::LicenseByHand(victim)),
         4 => Act::Tenant(TenantAct::Enable(victim)),
         5 => Act::Tenant(TenantAct::Promote(victim)),
@@ -185,6 +189,7 @@ impl TenantAct {
         match self {
             Self::LoseLicence(user)
             | Self::LeaveLicensingGroup(user)
+            | Self::RejoinWithoutSeat(user)
             | Self::DisableExchange(user)
             | Self::Delete { user, .. }
             | Self::HardDelete(user)
@@ -216,6 +221,7 @@ impl TenantAct {
         match self {
             Self::LoseLicence(user) => strip(company, tenant, *user, now),
             Self::LeaveLicensingGroup(user) => tenant.remove_member(now, company.licensing_group, *user),
+            Self::RejoinWithoutSeat(user) => rejoin_without_seat(company, tenant, *user, now),
             Self::DisableExchange(user) => {
                 for sku in tenant.licences_of(*user) {
                     let plan = match sku == products::EXCHANGESTANDARD {
@@ -287,6 +293,16 @@ fn strip(company: &Company, tenant: &mut Tenant, user: UserId, now: Timestamp) {
     if tenant.is_member(company.licensing_group, user) {
         tenant.remove_member(now, company.licensing_group, user);
     }
+}
+
+fn rejoin_without_seat(company: &Company, tenant: &mut Tenant, user: UserId, now: Timestamp) {
+    if !tenant.is_live(user) {
+        return;
+    }
+    if let Some(seats) = tenant.seats(products::SPE_E3) {
+        tenant.set_seats(now, products::SPE_E3, seats.consumed);
+    }
+    tenant.add_member(now, company.licensing_group, user);
 }
 
 fn leave(

@@ -15,6 +15,8 @@ pub enum Kind {
         removes: usize,
     },
     AddMember(GroupId),
+    /// Group licensing is to try again.
+    Reprocess,
     Location,
     Restore,
     /// Anything that the product must never send.
@@ -27,6 +29,7 @@ impl Kind {
         match self {
             Self::Assign { .. } => "assign_license",
             Self::AddMember(_) => "add_to_group",
+            Self::Reprocess => "reprocess_licenses",
             Self::Location => "set_usage_location",
             Self::Restore => "restore",
             Self::Other => "other",
@@ -93,6 +96,9 @@ pub fn kind_of(request: &HttpRequest) -> Option<Kind> {
         }
         Method::Post if path.ends_with("/members/$ref") => {
             path.split('/').nth(2).and_then(|id| id.parse().ok()).map_or(Kind::Other, Kind::AddMember)
+        }
+        Method::Post if path.starts_with("/users/") && path.ends_with("/reprocessLicenseAssignment") => {
+            Kind::Reprocess
         }
         Method::Patch if body.as_object().is_some_and(|body| body.keys().eq(["usageLocation"])) => {
             Kind::Location

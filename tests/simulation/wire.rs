@@ -210,7 +210,7 @@ impl Wire {
         let held = self.network.tenant().licences_of(user);
         match kind {
             Kind::Assign { add, .. } => add.first().map(|(sku, _)| *sku).filter(|sku| !held.contains(sku)),
-            Kind::AddMember(_) => Some(products::SPE_E3).filter(|sku| !held.contains(sku)),
+            Kind::AddMember(_) | Kind::Reprocess => Some(products::SPE_E3).filter(|sku| !held.contains(sku)),
             Kind::Location | Kind::Restore | Kind::Other => None,
         }
     }

@@ -199,9 +199,10 @@ impl Chronicle {
                 });
                 let what = match action {
                     Action::AddToGroup { .. } => "put back into the licensing group".to_owned(),
-                    Action::AssignLicense { .. } | Action::SetUsageLocation { .. } | Action::Restore => {
-                        words::action(action)
-                    }
+                    Action::AssignLicense { .. }
+                    | Action::ReprocessLicenses { .. }
+                    | Action::SetUsageLocation { .. }
+                    | Action::Restore => words::action(action),
                 };
                 let text = format!("{name}: {what}, {}{why}", words::plain(outcome.label()));
                 (if event.is_alarming() { NoteKind::Alarm } else { NoteKind::Acted }, text)

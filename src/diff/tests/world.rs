@@ -1,6 +1,6 @@
 //! Random small tenants for property tests: a policy, products, and users as the fold leaves them after a few looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use crate::diff::{Conflicts, Finding, diff};
 use crate::model::{
     Action, AssignedPlan, Attempt, CapabilityStatus, Catalog, Drift, GroupId, KnownUser, LedgerEntry,
-    License, MAILBOX_PLANS, MailboxKind, ObservationKind, OutcomeKind, Pending, PlanId, ProvisioningError,
-    Sighting, Sku, SkuId, SkuPlan, Span, Timestamp, Undone, Units, User, UserId, UserType,
+    License, LicenseAssignment, MAILBOX_PLANS, MailboxKind, ObservationKind, OutcomeKind, Pending, PlanId,
+    ProvisioningError, Sighting, Sku, SkuId, SkuPlan, Span, Timestamp, Undone, Units, User, UserId, UserType,
 };
 use crate::observe::fold::{Context, Memberships, fold};
 use crate::policy::Policy;
@@ -49,6 +49,17 @@ pub struct History {
     undone: Vec<i64>,
 }
 
+/// `licenseAssignmentState.error`, and one of the future.
+const GROUP_ERRORS: &[&str] = &[
+    "CountViolation",
+    "CountViolation",
+    "ProhibitedInUsageLocationViolation",
+    "MutuallyExclusiveViolation",
+    "DependencyViolation",
+    "UniquenessViolation",
+    "SomethingNew",
+];
+
 /// What one look at a user shows.
 #[derive(Debug, Clone)]
 pub enum Shows {
@@ -58,6 +69,8 @@ pub enum Shows {
     /// No licence; the date, in hours before now, on the deleted plan entry.
     Without(Option<i64>),
     Held,
+    /// The group cannot give its licence.
+    GroupError(SkuId, &'static str),
     Unsaid,
     Deleted {
         hours_ago: i64,
@@ -258,6 +271,7 @@ pub fn shows() -> impl Strategy<Value = Shows> {
         1 => sku().prop_map(Shows::Lapsed),
         9 => prop::option::of(hours()).prop_map(Shows::Without),
         1 => Just(Shows::Held),
+        2 => (sku(), prop::sample::select(GROUP_ERRORS)).prop_map(|(sku, error)| Shows::GroupError(sku, error)),
         1 => Just(Shows::Unsaid),
         5 => (hours(), any::<Option<bool>>()).prop_map(|(hours_ago, licenses)| Shows::Deleted { hours_ago, licenses }),
         1 => Just(Shows::Absent),
@@ -340,6 +354,17 @@ pub fn sighting(id: UserId, traits: &Traits, shows: &Shows, observed: Timestamp)
                 service_instance: "exchange/eur".to_owned(),
                 created: Some(observed),
                 is_resolved: false,
+            }];
+        }
+        Shows::GroupError(sku, error) => {
+            user.plans = vec![entry(CapabilityStatus::Deleted, None)];
+            user.assignments = vec![LicenseAssignment {
+                sku: *sku,
+                disabled_plans: BTreeSet::new(),
+                by_group: Some(GROUP),
+                state: "Error".to_owned(),
+                error: Some((*error).to_owned()),
+                updated: None,
             }];
         }
         Shows::Unsaid => user.licenses = None,

@@ -19,6 +19,9 @@ pub fn describe(action: &Action) -> String {
             format!("{verb} {part_number}{kept}")
         }
         Action::AddToGroup { group } => format!("put back into the licensing group {group}"),
+        Action::ReprocessLicenses { group, part_number, .. } => {
+            format!("let the licensing group {group} try again to give {part_number}")
+        }
         Action::SetUsageLocation { location } => {
             format!("set the usage location {location} that the policy gives")
         }

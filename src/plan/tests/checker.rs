@@ -253,6 +253,50 @@ fn a_drift_that_is_lost_or_counted_twice_is_caught() {
     assert_eq!(doctored(|plan| plan.waiting.push(plan.waiting[0].clone())), live3, "waits twice");
 }
 
+fn reprocess(sku: crate::model::SkuId) -> Action {
+    Action::ReprocessLicenses { group: GROUP, sku, part_number: String::new() }
+}
+
+/// The sample, licensed by a group that could not give its licence to user 1 for this reason.
+fn in_group(error: &str) -> Setting {
+    let mut setting = setting();
+    let by_group =
+        POLICY.replace("on_deleted: act,", &format!("on_deleted: act, assign: {{ group: {GROUP} }},"));
+    setting.world.policy = Policy::parse("policy.yaml", &by_group).expect("the policy is good");
+    let known = setting.world.users.get_mut(&UserId::from_u128(1)).expect("user 1 is there");
+    known.groups = BTreeSet::from([GROUP]);
+    known.user.assignments = vec![crate::model::LicenseAssignment {
+        sku: E3,
+        disabled_plans: BTreeSet::new(),
+        by_group: Some(GROUP),
+        state: "Error".to_owned(),
+        error: Some(error.to_owned()),
+        updated: None,
+    }];
+    setting.drifts = setting.world.drifts_at(NOW);
+    setting
+}
+
+#[test]
+fn group_licensing_tries_again_only_where_that_can_help_and_takes_a_seat() {
+    let is_retried = |plan: &Plan| plan.steps.iter().any(|step| step.action.label() == "reprocess_licenses");
+    let good = in_group("CountViolation");
+    let plan_of = |setting: &Setting| plan(&setting.input());
+    assert!(is_retried(&plan_of(&good)));
+    assert_eq!(caught(&plan_of(&good), &good, &good.input()), None);
+    let mut full = in_group("CountViolation");
+    full.world.in_flight = BTreeMap::from([(E3, 1)]);
+    assert_eq!(caught(&plan_of(&good), &full, &full.input()), Some("SAFE-5".to_owned()), "no seat left");
+    for error in ["MutuallyExclusiveViolation", "Other"] {
+        let bad = in_group(error);
+        assert!(!is_retried(&plan_of(&bad)), "{error}");
+        let mut careless = good.drifts.clone();
+        careless.retain(|drift| drift.user == UserId::from_u128(1));
+        let input = Input { drifts: &careless, ..bad.input() };
+        assert_eq!(caught(&plan(&input), &bad, &input), Some("SAFE-8".to_owned()), "{error}");
+    }
+}
+
 #[test]
 fn an_action_that_nobody_asked_for_is_caught() {
     let safe8 = Some("SAFE-8".to_owned());
@@ -268,6 +312,7 @@ fn an_action_that_nobody_asked_for_is_caught() {
     assert_eq!(action(assign(E3, &[TEAMS, ENTERPRISE], true)), safe8, "without the mailbox");
     assert_eq!(action(assign(E3, &[TEAMS], false)), safe8, "a seat that is not counted");
     assert_eq!(action(Action::AddToGroup { group: GroupId::from_u128(9) }), safe8, "another group");
+    assert_eq!(action(reprocess(E3)), safe8, "licences that no group gives");
     assert_eq!(action(Action::SetUsageLocation { location: "NO".to_owned() }), safe8, "there is one already");
     assert_eq!(action(Action::Restore), safe8, "a restore of a live account");
 }

@@ -102,6 +102,11 @@ pub struct Look {
     pub by_group: Option<String>,
     /// An error of group licensing, with the group in `by_group`: the product that it should give.
     pub group_error: Option<String>,
+    /// Licences that are listed although the group in `by_group` reports that it had no seat for them.
+    #[serde(default)]
+    pub failed_licenses: Vec<String>,
+    /// The name of that error; `CountViolation` unless said.
+    pub group_error_is: Option<String>,
     pub enabled: Option<bool>,
     /// `none`, or two letters; NO unless said.
     pub usage_location: Option<String>,

@@ -358,8 +358,13 @@ fn user(id: UserId, case: &UserCase, look: &Look, before: Option<&KnownUser>) ->
         updated: None,
     };
     user.assignments = licenses.iter().map(|license| assignment(license.sku, "Active", None)).collect();
+    let failed = look.failed_licenses.iter().map(|name| sku(name)).collect::<Result<BTreeSet<_>, _>>()?;
+    for assignment in user.assignments.iter_mut().filter(|assignment| failed.contains(&assignment.sku)) {
+        (assignment.state, assignment.error) = ("Error".to_owned(), Some("CountViolation".to_owned()));
+    }
     if let Some(name) = &look.group_error {
-        user.assignments.push(assignment(sku(name)?, "Error", Some("CountViolation".to_owned())));
+        let error = look.group_error_is.clone().unwrap_or_else(|| "CountViolation".to_owned());
+        user.assignments.push(assignment(sku(name)?, "Error", Some(error)));
     }
     let hold = |created: &Timestamp| ProvisioningError {
         service_instance: "exchange/eurprd01-002-01".to_owned(),

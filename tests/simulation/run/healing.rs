@@ -70,7 +70,9 @@ impl Run {
             || (rule.on_license_lost != Wish::Report
                 && person.is_enabled
                 && (person.has_location || rule.gives_location || rule.by_group)
-                && !(rule.by_group && tenant.is_member(self.company.licensing_group, person.id)));
+                && !(rule.by_group
+                    && tenant.is_member(self.company.licensing_group, person.id)
+                    && !tenant.lacks_group_seat(person.id)));
         let is_deleted = person.deleted_since.is_some();
         let restore = !is_deleted
             || (tenant.is_in_recycle_bin(person.id) && rule.on_deleted != Wish::Report && !person.is_synced);
