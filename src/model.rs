@@ -21,7 +21,7 @@ pub use drift::{
 pub use entitlement::{Entitlement, Path};
 pub use id::{GroupId, PlanId, SkuId, TenantId, UserId};
 pub use known::{KnownUser, Loss, Memory, Presence, RecordedMailbox, Remembered};
-pub use ledger::{Attempt, FLAP_WINDOW, LedgerEntry, Pending, Undone, Unproved};
+pub use ledger::{Attempt, FLAP_WINDOW, LedgerEntry, Pending, Replaced, Undone, Unproved};
 pub use mailbox::{
     MAILBOX_PLANS, MailboxKind, MailboxMemory, Probe, ProbeAnswer, is_mailbox_plan, mailbox_plan_name,
 };

@@ -24,6 +24,9 @@ pub struct LedgerEntry {
     #[serde(default)]
     pub undone: Vec<Undone>,
     pub last_verdict: Option<Verdict>,
+    /// The mailbox that was lost last, where another one answered after a repair of ours. Later verdicts do not undo it.
+    #[serde(default)]
+    pub replaced: Option<Replaced>,
     /// Set once the drift was gone at a complete observation.
     pub resolved: Option<Timestamp>,
     /// The deadline was shown at least once before it passed.
@@ -48,6 +51,7 @@ impl LedgerEntry {
             unproved: Vec::new(),
             undone: Vec::new(),
             last_verdict: None,
+            replaced: None,
             resolved: None,
             warned: false,
             counted_lost: false,
@@ -238,6 +242,14 @@ pub struct Unproved {
     pub seen: Timestamp,
 }
 
+/// A mailbox that is gone for good, and the one in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    pub at: Timestamp,
+    pub lost: String,
+    pub by: String,
+}
+
 /// A request of ours that was accepted and did not last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undone {
@@ -373,6 +385,17 @@ mod tests {
         entry.resolved = Some(at(17 + 24 * 20));
         entry.saw(DriftKind::Deleted, at(18 + 24 * 20));
         assert!(entry.setbacks().is_empty());
+    }
+
+    #[test]
+    fn an_entry_of_an_earlier_version_is_read() {
+        let entry = LedgerEntry::opened(DriftKind::Deleted, at(1));
+        let mut old = serde_json::to_value(&entry).expect("an entry is plain data");
+        let fields = old.as_object_mut().expect("an object");
+        for newer in ["unproved", "undone", "replaced"] {
+            assert!(fields.remove(newer).is_some(), "{newer}");
+        }
+        assert_eq!(serde_json::from_value::<LedgerEntry>(old).ok(), Some(entry));
     }
 
     #[test]

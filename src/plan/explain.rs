@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::diff::{DELETED_RETENTION, Finding, diff};
 use crate::model::{
     Attempt, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry,
-    License, Pending, Plan, Presence, ProbeAnswer, Reason, Response, RuleRef, Span, Timestamp, UserId,
-    Verdict,
+    License, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced, Response, RuleRef, Span, Timestamp,
+    UserId, Verdict,
 };
 use crate::policy::{Policy, Ruling};
 
@@ -44,6 +44,9 @@ pub struct Explanation {
     pub next_attempt: Option<Timestamp>,
     pub pending: Option<Pending>,
     pub last_verdict: Option<Verdict>,
+    /// The mailbox that was lost last, and the one that exists now.
+    #[serde(default)]
+    pub replaced: Option<Replaced>,
     /// When repairs of ours did not last, as far as it bears on this drift.
     #[serde(default)]
     pub setbacks: Vec<Setback>,
@@ -188,6 +191,7 @@ pub fn explain(facts: &Facts<'_>) -> Explanation {
         next_attempt: entry.and_then(|entry| entry.next_attempt),
         pending: entry.and_then(|entry| entry.pending.clone()),
         last_verdict: entry.and_then(|entry| entry.last_verdict),
+        replaced: entry.and_then(|entry| entry.replaced.clone()),
         setbacks: entry.filter(|entry| entry.resolved.is_none()).map(setbacks).unwrap_or_default(),
         past: facts.past.clone(),
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
     Attempt, Cause, DIRECTORY_SETTLE, Drift, DriftKind, KnownUser, LedgerEntry, MailboxKind, OutcomeKind,
-    Pending, Presence, Reason, Timestamp, UserId, Verdict,
+    Pending, Presence, ProbeAnswer, Reason, Replaced, Timestamp, UserId, Verdict,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -96,9 +96,30 @@ impl Books<'_> {
             }
             Progress::Concluded { verdict, detail } => {
                 self.conclude(&known.user.upn, user, entry, &pending, verdict, detail, kept)?;
+                if verdict == Verdict::NewEmptyMailbox {
+                    self.replace_mailbox(known, entry, &pending)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The old mailbox is lost, and that is in the journal: later repairs are judged by the one that exists now.
+    fn replace_mailbox(
+        &self,
+        mut known: KnownUser,
+        entry: &mut LedgerEntry,
+        pending: &Pending,
+    ) -> Result<(), store::Error> {
+        let probe = known.mailbox.last_probe.as_ref().map(|probe| &probe.answer);
+        let Some(ProbeAnswer::Reachable { primary_id: Some(found), .. }) = probe.cloned() else {
+            return Ok(());
+        };
+        if let Some(lost) = pending.expected_mailbox.clone() {
+            entry.replaced = Some(Replaced { at: self.now, lost, by: found.clone() });
+        }
+        known.mailbox.primary_id = Some(found);
+        self.store.put_users([known])
     }
 
     /// A request that probably never arrived is repeated at once, the first time; everything else backs off.

@@ -89,6 +89,8 @@ pub struct Checker {
     pub touched: BTreeMap<UserId, Timestamp>,
     /// An administrator took a permission away, and did not give it back yet.
     pub lacks_permission: bool,
+    /// Mailboxes that took the place of lost ones, as the product said itself: it judges by them from then on.
+    replaced: BTreeMap<UserId, uuid::Uuid>,
     believed: Vec<(Timestamp, Timestamp)>,
     /// Since when a user's drift stands, as far as somebody who only sees passes can know.
     drifting: BTreeMap<UserId, Timestamp>,
@@ -126,7 +128,7 @@ impl Checker {
         self.within_limits(pass, &writes, ground)?;
         within_seats(pass, &writes, ground)?;
         rejected_means_nothing(pass, &writes, ground)?;
-        verdicts(pass, &writes, ground)?;
+        self.verdicts(pass, &writes, ground)?;
         self.remember(pass, ground);
         self.everybody_at_risk_is_shown(pass, ground)?;
         self.nobody_lost_unwarned(ground)?;
@@ -273,6 +275,36 @@ impl Checker {
         Ok(())
     }
 
+    /// SAFE-7.
+    fn verdicts(&mut self, pass: &Pass<'_>, writes: &[Sent], ground: &Ground<'_>) -> Check {
+        let lines = ground.wire.journal.lines();
+        let fresh = lines[pass.lines_before.min(lines.len())..].iter().map(|line| &line["entry"]);
+        for entry in fresh.filter(|entry| entry["event"] == "verdict") {
+            let Some(person) = user_of(entry).and_then(|user| ground.people.get(user)) else {
+                return Err(broken("SAFE-7", "a verdict on somebody unknown"));
+            };
+            let truth = ground.tenant.mailbox_truth(person.id);
+            let is_known = truth.id == person.mailbox || self.replaced.get(&person.id) == Some(&truth.id);
+            let is_same = is_known && truth.state == MailboxState::Active;
+            let verdict = entry["verdict"].as_str().unwrap_or_default();
+            demand("SAFE-7", verdict != "verified" || is_same, || {
+                format!("{} is called {verdict}, the truth is {truth:?}", person.upn)
+            })?;
+            demand("SAFE-7", verdict != "new_empty_mailbox" || truth.id != person.mailbox, || {
+                format!("{} is called {verdict}, the truth is {truth:?}", person.upn)
+            })?;
+            if verdict == "new_empty_mailbox" {
+                self.replaced.insert(person.id, truth.id);
+            }
+            let last =
+                writes.iter().rev().find(|sent| sent.user == Some(person.id) && sent.pass < pass.number);
+            demand("SAFE-7", last.is_some_and(|sent| sent.at < pass.began), || {
+                format!("{} is called {verdict} without an observation later than a request", person.upn)
+            })?;
+        }
+        Ok(())
+    }
+
     /// LIVE-2.
     fn nobody_lost_unwarned(&mut self, ground: &Ground<'_>) -> Check {
         let lost = ground.tenant.lost_mailboxes();
@@ -382,31 +414,6 @@ fn within_seats(pass: &Pass<'_>, writes: &[Sent], ground: &Ground<'_>) -> Check 
                 "{} seats of {sku} were taken; {free} were free, {joining} on their way, the rest reserved",
                 users.len()
             )
-        })?;
-    }
-    Ok(())
-}
-
-/// SAFE-7.
-fn verdicts(pass: &Pass<'_>, writes: &[Sent], ground: &Ground<'_>) -> Check {
-    let lines = ground.wire.journal.lines();
-    let fresh = lines[pass.lines_before.min(lines.len())..].iter().map(|line| &line["entry"]);
-    for entry in fresh.filter(|entry| entry["event"] == "verdict") {
-        let Some(person) = user_of(entry).and_then(|user| ground.people.get(user)) else {
-            return Err(broken("SAFE-7", "a verdict on somebody unknown"));
-        };
-        let truth = ground.tenant.mailbox_truth(person.id);
-        let is_same = truth.id == person.mailbox && truth.state == MailboxState::Active;
-        let verdict = entry["verdict"].as_str().unwrap_or_default();
-        demand("SAFE-7", verdict != "verified" || is_same, || {
-            format!("{} is called {verdict}, the truth is {truth:?}", person.upn)
-        })?;
-        demand("SAFE-7", verdict != "new_empty_mailbox" || truth.id != person.mailbox, || {
-            format!("{} is called {verdict}, the truth is {truth:?}", person.upn)
-        })?;
-        let last = writes.iter().rev().find(|sent| sent.user == Some(person.id) && sent.pass < pass.number);
-        demand("SAFE-7", last.is_some_and(|sent| sent.at < pass.began), || {
-            format!("{} is called {verdict} without an observation later than a request", person.upn)
         })?;
     }
     Ok(())

@@ -263,6 +263,22 @@ fn undone_twice_and_a_person_asked() {
 }
 
 #[test]
+fn healthy_after_a_mailbox_was_lost_once() {
+    let replaced = Replaced {
+        at: NOW - Span::from_days(3),
+        lost: "MBX:0@contoso".to_owned(),
+        by: "MBX:1@contoso".to_owned(),
+    };
+    let entry = LedgerEntry {
+        resolved: Some(NOW),
+        last_verdict: Some(Verdict::Verified),
+        replaced: Some(replaced),
+        ..seen(DriftKind::Unlicensed)
+    };
+    insta::assert_snapshot!(told(&healthy(), Beside { entry: Some(entry), ..Beside::default() }));
+}
+
+#[test]
 fn no_seat_left_and_the_loss_never_observed() {
     let mut known = unlicensed();
     known.loss = Some(Loss { last_with: None, noticed: NOW - hours(3), hint: None, had_mailbox_plan: true });

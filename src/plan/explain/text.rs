@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Action, Drift, Evidence, Presence, Response, Timestamp, Verdict};
+use crate::model::{Action, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict};
 
 use super::{Explanation, ObservedView, RuleView, Standing};
 
@@ -57,7 +57,7 @@ impl Explanation {
             self.setbacks.iter().map(|setback| format!("{}  {}", setback.at.human(), setback.what));
         page.block("undone", setbacks);
         let proof = self.last_verdict.map(|verdict| proof(verdict).to_owned());
-        page.block("proof", proof);
+        page.block("proof", proof.into_iter().chain(self.replaced.as_ref().map(replaced)));
         page.block("past", self.past.iter().map(|past| format!("{}  {}", past.at.human(), past.what)));
         page.0
     }
@@ -267,6 +267,11 @@ fn proof(verdict: Verdict) -> &'static str {
         Verdict::NewEmptyMailbox => "DATA LOSS: after the last repair another, empty mailbox answers",
         Verdict::Stuck => "the last repair did not bring the mailbox back within a day",
     }
+}
+
+fn replaced(replaced: &Replaced) -> String {
+    let Replaced { at, lost, by } = replaced;
+    format!("mailbox {} was lost, noticed {}; {} is another one", plain(lost), at.human(), plain(by))
 }
 
 fn response(response: Response) -> &'static str {
