@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::model::{
-    Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, LedgerEntry, MAILBOX_SETTLE, Plan,
-    Reason, Remedy, Response, SkuId, Step, Timestamp, UserId, Waiting,
+    Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, KnownUser, LedgerEntry, MAILBOX_SETTLE,
+    Plan, Reason, Remedy, Response, SkuId, Step, Timestamp, UserId, Waiting,
 };
 use crate::policy::{Policy, Unanswered};
 use seats::Seats;
@@ -75,6 +75,38 @@ pub fn plan(input: &Input<'_>) -> Plan {
     });
     plan.digest = digest(&plan.steps);
     plan
+}
+
+/// The plan, less the steps that the separate checker refuses; nothing at all when the rest fails, too.
+pub fn checked(made: Plan, input: Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> Plan {
+    let judgement = check::judge(&made, &input, known);
+    if judgement.is_good() {
+        return made;
+    }
+    let rest = without(made, &judgement.offenders);
+    if !judgement.offenders.is_empty() && check::check(&rest, &input, known) {
+        return rest;
+    }
+    plan(&Input { closed: Some(Reason::Unsafe), ..input })
+}
+
+/// The same plan without the steps of these users: a person must look at them.
+pub fn without(plan: Plan, offenders: &BTreeSet<UserId>) -> Plan {
+    let (refused, steps): (Vec<Step>, Vec<Step>) =
+        plan.steps.into_iter().partition(|step| offenders.contains(&step.user));
+    let refused = refused.into_iter().map(|step| Waiting {
+        user: step.user,
+        upn: step.upn,
+        drift: step.drift,
+        rule: Some(step.rule),
+        reason: Reason::Unsafe,
+        until: None,
+        deadline: step.deadline,
+        act_by: step.act_by,
+        detail: Some(format!("the step was: {}", explain::describe(&step.action))),
+    });
+    let waiting = plan.waiting.into_iter().chain(refused).collect();
+    Plan { digest: digest(&steps), steps, waiting, ..plan }
 }
 
 /// Observations in which a drift must have stood before anything is done: one may be a stale read.

@@ -358,10 +358,7 @@ impl Reconciler {
                 known.insert(step.user, user);
             }
         }
-        if plan::check::check(&plan, &input, &known) {
-            return Ok(plan);
-        }
-        Ok(plan::plan(&plan::Input { closed: Some(Reason::StateUnhealthy), ..input }))
+        Ok(plan::checked(plan, input, &known))
     }
 
     /// Why nothing may follow from this pass at all.

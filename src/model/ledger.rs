@@ -24,7 +24,7 @@ pub struct LedgerEntry {
     #[serde(default)]
     pub undone: Vec<Undone>,
     pub last_verdict: Option<Verdict>,
-    /// The mailbox that was lost last, where another one answered after a repair of ours. Later verdicts do not undo it.
+    /// The mailbox that was lost last, where another one answered after a repair. Later verdicts do not undo it.
     #[serde(default)]
     pub replaced: Option<Replaced>,
     /// Set once the drift was gone at a complete observation.

@@ -102,6 +102,8 @@ reasons! {
     ObservationRejected = "observation_rejected", "the observation of this pass is incomplete or not believable: nothing follows from it";
     /// The newest policy is bad; the last good one stands and nothing is started.
     PolicyFailed = "policy_failed", "the newest policy cannot be loaded: nothing is started until it can";
+    /// The separate checker refuses the step, or the plan as a whole.
+    Unsafe = "unsafe", "the checker of finished plans refuses this, which is a fault of mailkeeper: nothing is sent for it, a person must look";
     /// The state or the journal cannot be written.
     StateUnhealthy = "state_unhealthy", "the state or the journal cannot be written: nothing is sent";
 }

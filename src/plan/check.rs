@@ -1,6 +1,7 @@
 //! A separate checker of the finished plan: looks at the result only and shares no arithmetic with the planner.
 //!
-//! Run in production before anything is sent. A plan that fails is not executed.
+//! Run in production before anything is sent. A step that fails is not sent, and neither is a plan that fails as a
+//! whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,47 +14,71 @@ use crate::policy::{Assign, KeepRule, Ruling, Unanswered};
 
 use super::Input;
 
+/// What the checker says of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// Users whose step breaks a promise by itself.
+    pub offenders: BTreeSet<UserId>,
+    /// Promises about the whole plan hold: limits, seats, every drift accounted for.
+    pub is_whole: bool,
+}
+
+impl Judgement {
+    pub fn is_good(&self) -> bool {
+        self.is_whole && self.offenders.is_empty()
+    }
+}
+
 /// True when the plan keeps every promise that can be read off it. `known` holds the users of the steps.
 pub fn check(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
-    let checks = [
-        only_kept_users(plan, input, known),
-        permitted(plan, input),
+    judge(plan, input, known).is_good()
+}
+
+/// Looks at every step and at the plan as a whole, and names the steps that must not go out.
+pub fn judge(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> Judgement {
+    let keeps_every_promise = |step: &Step| {
+        let checks = [
+            only_a_kept_user(step, input, known),
+            permitted(step, input),
+            due(step, input),
+            only_what_is_asked_for(step, input, known),
+            plans_stay_off(step, input, known),
+        ];
+        checks.iter().all(|held| *held)
+    };
+    let offenders =
+        plan.steps.iter().filter(|step| !keeps_every_promise(step)).map(|step| step.user).collect();
+    let whole = [
         within_limits(plan, input),
         within_share(plan, input),
         within_seats(plan, input),
         believed(plan, input),
         accounted_for(plan, input),
-        only_what_is_asked_for(plan, input, known),
-        plans_stay_off(plan, input, known),
     ];
-    checks.iter().all(|held| *held)
+    Judgement { offenders, is_whole: whole.iter().all(|held| *held) }
 }
 
 /// SAFE-1.
-fn only_kept_users(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
-    plan.steps.iter().all(|step| {
-        holds(InvariantId::Safe1, rule_of(step, input, known).is_some(), || {
-            format!("step {} is for {}, whom no keep rule names", step.id, step.user)
-        })
+fn only_a_kept_user(step: &Step, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
+    holds(InvariantId::Safe1, rule_of(step, input, known).is_some(), || {
+        format!("step {} is for {}, whom no keep rule names", step.id, step.user)
     })
 }
 
 /// SAFE-1: the rule allows it, a person was asked where that is wanted, and nothing in the user's situation forbids it.
-fn permitted(plan: &Plan, input: &Input<'_>) -> bool {
-    plan.steps.iter().all(|step| {
-        let is_permitted = drift_of(step, input).is_some_and(|drift| {
-            let is_answered = match drift.response {
-                Response::Act => true,
-                Response::Ask => is_asked_for(drift, input, None),
-                Response::Report => false,
-            };
-            let is_answered = is_answered
-                && undone_again(drift, input).is_none_or(|since| is_asked_for(drift, input, Some(since)));
-            drift.blocked.is_none() && is_answered && !is_denied(drift, input)
-        });
-        holds(InvariantId::Safe1, is_permitted, || {
-            format!("step {} for {} is not what the policy or a person allows", step.id, step.user)
-        })
+fn permitted(step: &Step, input: &Input<'_>) -> bool {
+    let is_permitted = drift_of(step, input).is_some_and(|drift| {
+        let is_answered = match drift.response {
+            Response::Act => true,
+            Response::Ask => is_asked_for(drift, input, None),
+            Response::Report => false,
+        };
+        let is_answered = is_answered
+            && undone_again(drift, input).is_none_or(|since| is_asked_for(drift, input, Some(since)));
+        drift.blocked.is_none() && is_answered && !is_denied(drift, input)
+    });
+    holds(InvariantId::Safe1, is_permitted, || {
+        format!("step {} for {} is not what the policy or a person allows", step.id, step.user)
     })
 }
 
@@ -175,22 +200,23 @@ fn seat_of(step: &Step, input: &Input<'_>) -> Option<SkuId> {
     }
 }
 
-/// SAFE-4: nothing follows from an observation that may not be believed, from a single one, before the rule's settle
-/// time, or before an earlier request was observed.
+/// SAFE-4: nothing follows from an observation that may not be believed.
 fn believed(plan: &Plan, input: &Input<'_>) -> bool {
-    let is_due = |step: &Step| {
-        let (Some(entry), Some(drift)) = (input.ledger.get(&step.user), drift_of(step, input)) else {
-            return false;
-        };
+    holds(InvariantId::Safe4, plan.steps.is_empty() || input.closed.is_none(), || {
+        format!("{} steps although the pass is closed: {:?}", plan.steps.len(), input.closed)
+    })
+}
+
+/// SAFE-4: nothing follows from a single observation, before the rule's settle time, or before an earlier request was
+/// observed.
+fn due(step: &Step, input: &Input<'_>) -> bool {
+    let is_due = input.ledger.get(&step.user).zip(drift_of(step, input)).is_some_and(|(entry, drift)| {
         let has_settled = entry.first_seen + drift.settle <= input.now
             || drift.clock.act_by.is_some_and(|act_by| act_by <= input.now);
         let may_be_repeated = entry.next_attempt.is_none_or(|next| next <= input.now);
         entry.sightings >= 2 && entry.pending.is_none() && has_settled && may_be_repeated
-    };
-    let is_believed = plan.steps.is_empty() || (input.closed.is_none() && plan.steps.iter().all(is_due));
-    holds(InvariantId::Safe4, is_believed, || {
-        format!("{} steps, closed: {:?}, or one of them is too early", plan.steps.len(), input.closed)
-    })
+    });
+    holds(InvariantId::Safe4, is_due, || format!("step {} for {} is too early", step.id, step.user))
 }
 
 /// LIVE-3: every drift ends exactly once, as a step or with a reason, and nobody else appears.
@@ -206,49 +232,45 @@ fn accounted_for(plan: &Plan, input: &Input<'_>) -> bool {
 }
 
 /// SAFE-8: the action is one that the user's rule asks for, and fits where the account is.
-fn only_what_is_asked_for(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
-    plan.steps.iter().all(|step| {
-        let (Some(rule), Some(user)) = (rule_of(step, input, known), known.get(&step.user)) else {
-            return false;
-        };
-        let is_deleted = matches!(user.presence, Presence::Deleted { .. });
-        let is_live = user.presence == Presence::Live && step.drift == DriftKind::Unlicensed;
-        let is_asked_for = match &step.action {
-            Action::AssignLicense { sku, takes_seat, disabled_plans, .. } => {
-                let names = |product: &Sku| {
-                    rule.licenses
-                        .iter()
-                        .any(|name| name.find(input.catalog).is_some_and(|sku| sku.id == product.id))
-                };
-                let has_plan_on =
-                    |product: &Sku| product.mailbox_plans().any(|plan| !disabled_plans.contains(&plan));
-                let product = input.catalog.get(*sku);
-                is_live
-                    && rule.assign == Assign::Direct
-                    && product.is_some_and(|product| names(product) && has_plan_on(product))
-                    && *takes_seat == user.user.license(*sku).is_none()
-            }
-            Action::AddToGroup { group } => is_live && rule.assign == Assign::Group(*group),
-            Action::ReprocessLicenses { group, sku, .. } => {
-                is_live
-                    && rule.assign == Assign::Group(*group)
-                    && rule
-                        .licenses
-                        .iter()
-                        .any(|name| name.find(input.catalog).is_some_and(|found| found.id == *sku))
-                    && is_retried_for_good_reason(*group, *sku, rule, user)
-                    && !frees_a_reserve(*sku, user, input)
-            }
-            Action::SetUsageLocation { location } => {
-                is_live
-                    && rule.usage_location.as_ref() == Some(location)
-                    && user.user.usage_location.is_none()
-            }
-            Action::Restore => is_deleted && !user.user.on_premises_synced,
-        };
-        holds(InvariantId::Safe8, is_asked_for, || {
-            format!("step {} for {} is not what rule {} asks for", step.id, step.user, rule.name)
-        })
+fn only_what_is_asked_for(step: &Step, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
+    let (Some(rule), Some(user)) = (rule_of(step, input, known), known.get(&step.user)) else {
+        return false;
+    };
+    let is_deleted = matches!(user.presence, Presence::Deleted { .. });
+    let is_live = user.presence == Presence::Live && step.drift == DriftKind::Unlicensed;
+    let is_asked_for = match &step.action {
+        Action::AssignLicense { sku, takes_seat, disabled_plans, .. } => {
+            let names = |product: &Sku| {
+                rule.licenses
+                    .iter()
+                    .any(|name| name.find(input.catalog).is_some_and(|sku| sku.id == product.id))
+            };
+            let has_plan_on =
+                |product: &Sku| product.mailbox_plans().any(|plan| !disabled_plans.contains(&plan));
+            let product = input.catalog.get(*sku);
+            is_live
+                && rule.assign == Assign::Direct
+                && product.is_some_and(|product| names(product) && has_plan_on(product))
+                && *takes_seat == user.user.license(*sku).is_none()
+        }
+        Action::AddToGroup { group } => is_live && rule.assign == Assign::Group(*group),
+        Action::ReprocessLicenses { group, sku, .. } => {
+            is_live
+                && rule.assign == Assign::Group(*group)
+                && rule
+                    .licenses
+                    .iter()
+                    .any(|name| name.find(input.catalog).is_some_and(|found| found.id == *sku))
+                && is_retried_for_good_reason(*group, *sku, rule, user)
+                && !frees_a_reserve(*sku, user, input)
+        }
+        Action::SetUsageLocation { location } => {
+            is_live && rule.usage_location.as_ref() == Some(location) && user.user.usage_location.is_none()
+        }
+        Action::Restore => is_deleted && !user.user.on_premises_synced,
+    };
+    holds(InvariantId::Safe8, is_asked_for, || {
+        format!("step {} for {} is not what rule {} asks for", step.id, step.user, rule.name)
     })
 }
 
@@ -280,16 +302,14 @@ fn frees_a_reserve(sku: SkuId, user: &KnownUser, input: &Input<'_>) -> bool {
 }
 
 /// SAFE-8: what a person switched off stays off, but for the mailbox plan.
-fn plans_stay_off(plan: &Plan, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
-    plan.steps.iter().all(|step| {
-        let Action::AssignLicense { sku, disabled_plans, .. } = &step.action else { return true };
-        let Some(user) = known.get(&step.user) else { return false };
-        let switched_on = switched_off(*sku, user, input)
-            .into_iter()
-            .find(|plan| !is_mailbox_plan(*plan) && !disabled_plans.contains(plan));
-        holds(InvariantId::Safe8, switched_on.is_none(), || {
-            format!("step {} would switch on plan {switched_on:?} of {}", step.id, step.user)
-        })
+fn plans_stay_off(step: &Step, input: &Input<'_>, known: &BTreeMap<UserId, KnownUser>) -> bool {
+    let Action::AssignLicense { sku, disabled_plans, .. } = &step.action else { return true };
+    let Some(user) = known.get(&step.user) else { return false };
+    let switched_on = switched_off(*sku, user, input)
+        .into_iter()
+        .find(|plan| !is_mailbox_plan(*plan) && !disabled_plans.contains(plan));
+    holds(InvariantId::Safe8, switched_on.is_none(), || {
+        format!("step {} would switch on plan {switched_on:?} of {}", step.id, step.user)
     })
 }
 

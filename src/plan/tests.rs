@@ -88,6 +88,18 @@ proptest! {
     }
 
     #[test]
+    fn a_plan_without_some_of_its_steps_is_as_good(setting in settings(), seed in any::<u8>()) {
+        let plan = plan(&setting.input());
+        let chosen = |user: &UserId| user.as_bytes()[15] % 3 == seed % 3;
+        let offenders: BTreeSet<UserId> = users(&plan.steps).into_iter().filter(chosen).collect();
+        let rest = without(plan.clone(), &offenders);
+        prop_assert!(check::check(&rest, &setting.input(), &setting.world.users));
+        prop_assert_eq!(rest.steps.len() + offenders.len(), plan.steps.len());
+        let refused = rest.waiting.iter().filter(|waiting| waiting.reason == Reason::Unsafe);
+        prop_assert_eq!(refused.map(|waiting| waiting.user).collect::<BTreeSet<_>>(), offenders);
+    }
+
+    #[test]
     fn nothing_is_sent_for_a_user_whom_no_rule_names(setting in settings()) {
         for step in plan(&setting.input()).steps {
             let known: &KnownUser = &setting.world.users[&step.user];
