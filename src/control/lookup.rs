@@ -108,9 +108,15 @@ pub fn same_address(store: &TenantStore, known: &KnownUser) -> Result<Option<Oth
                 | Presence::Recalled { .. },
             ) => false,
         };
-        if is_conflict && other.id() != known.id() && !mine.is_disjoint(&other.user.addresses()) {
-            found =
-                Some(OtherAccount { id: other.id(), upn: other.user.upn.clone(), presence: other.presence });
+        let theirs = other.user.addresses();
+        if is_conflict && other.id() != known.id() && !mine.is_disjoint(&theirs) {
+            found = Some(OtherAccount {
+                id: other.id(),
+                shared: mine.intersection(&theirs).cloned().collect(),
+                has_same_name: other.user.upn.eq_ignore_ascii_case(&known.user.upn),
+                upn: other.user.upn,
+                presence: other.presence,
+            });
         }
     })?;
     Ok(found)
@@ -181,6 +187,8 @@ mod tests {
         let known = |id| store.user(UserId::from_u128(id)).expect("readable").expect("known");
         let other = same_address(&store, &known(1)).expect("readable").expect("a conflict");
         assert_eq!(other.id, UserId::from_u128(2));
+        assert!(other.has_same_name);
+        assert_eq!(other.shared, ["anna@contoso.com"]);
         assert_eq!(same_address(&store, &known(3)).expect("readable"), None);
     }
 

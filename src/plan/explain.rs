@@ -122,6 +122,12 @@ pub struct OtherAccount {
     pub id: UserId,
     pub upn: String,
     pub presence: Presence,
+    /// The addresses that both answer to, lower case.
+    #[serde(default)]
+    pub shared: Vec<String>,
+    /// The user principal name is one and the same: a restore needs another name. Else only addresses collide.
+    #[serde(default)]
+    pub has_same_name: bool,
 }
 
 /// One repair that did not last.

@@ -311,6 +311,8 @@ fn account_deleted_and_its_address_taken() {
         id: UserId::from_u128(2),
         upn: "anna.berg@contoso.com".to_owned(),
         presence: Presence::Live,
+        shared: vec!["anna@contoso.com".to_owned()],
+        has_same_name: false,
     };
     let plan = waiting(&known, Reason::Duplicate, None, None);
     let beside = Beside {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::{Action, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict};
 
-use super::{Explanation, ObservedView, RuleView, Standing};
+use super::{Explanation, ObservedView, OtherAccount, RuleView, Standing};
 
 /// An action as a person says it.
 pub fn describe(action: &Action) -> String {
@@ -40,13 +40,7 @@ impl Explanation {
         page.block("rule", self.rule.lines(self.policy_failed));
         page.block("observed", self.observed.lines(self.at));
         if let Some(other) = &self.same_address {
-            let line = format!(
-                "{} (id {}, {}) answers to an address of this account",
-                plain(&other.upn),
-                other.id,
-                presence(&other.presence, None)
-            );
-            page.block("conflict", [line]);
+            page.block("conflict", [conflict(other)]);
         }
         if let Some(drift) = &self.drift {
             page.block("clock", clock(drift, self.at));
@@ -199,6 +193,15 @@ impl ObservedView {
         }
         lines
     }
+}
+
+fn conflict(other: &OtherAccount) -> String {
+    let what = match (other.has_same_name, other.shared.as_slice()) {
+        (true, _) => "has the same user principal name".to_owned(),
+        (false, []) => "answers to an address of this account".to_owned(),
+        (false, shared) => format!("answers to {} as well", plain(&shared.join(", "))),
+    };
+    format!("{} (id {}, {}) {what}", plain(&other.upn), other.id, presence(&other.presence, None))
 }
 
 fn presence(presence: &Presence, is_enabled: Option<bool>) -> String {
