@@ -11,7 +11,7 @@ mod lookup;
 pub mod server;
 pub mod summary;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use serde::{Deserialize, Serialize};
 

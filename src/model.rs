@@ -11,6 +11,7 @@ mod outcome;
 mod plan;
 mod reason;
 mod seats;
+mod subscription;
 mod time;
 mod user;
 
@@ -32,6 +33,7 @@ pub use outcome::{DIRECTORY_SETTLE, MAILBOX_SETTLE, Outcome, OutcomeKind, Verdic
 pub use plan::{Action, Answer, Ask, Plan, SeatNeed, Step, Waiting};
 pub use reason::Reason;
 pub use seats::{Catalog, Sku, SkuPlan, Units};
+pub use subscription::{Backing, Outlook, Subscription, first_to_end, outlook};
 pub use time::{Span, Timestamp};
 pub use user::{
     AssignedPlan, CapabilityStatus, License, LicenseAssignment, ProvisioningError, User, UserType,

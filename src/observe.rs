@@ -18,6 +18,7 @@ mod mailboxes;
 mod plausible;
 mod reread;
 mod shards;
+mod subscriptions;
 
 use std::collections::BTreeMap;
 
@@ -166,14 +167,14 @@ impl Watch<'_> {
         }
     }
 
-    /// The products, and what is wrong with them.
+    /// The products with what backs them, and what is wrong with them.
     async fn products(&self, problems: &mut Vec<Problem>) -> Result<Catalog, store::Error> {
         match self.graph.subscribed_skus().await {
             Ok(skus) => {
-                let catalog = skus.into_iter().collect();
+                let catalog: Catalog = skus.into_iter().collect();
                 let before = self.store.get::<Seats>()?;
                 problems.extend(plausible::seats(before.as_ref(), &catalog, self.started));
-                Ok(catalog)
+                Ok(catalog.backed_by(subscriptions::read(self).await?))
             }
             Err(error) => {
                 problems.push(problem("products", &error));

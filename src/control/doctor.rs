@@ -7,8 +7,8 @@ mod policy;
 mod state;
 
 use crate::errors::chain;
-use crate::graph::{Client, Error, Group, MailboxAnswer, Organization, Subscription};
-use crate::model::{Catalog, GroupId, KnownUser, Presence, ProblemKind, Span, UserId};
+use crate::graph::{Client, Error, Group, MailboxAnswer, Organization};
+use crate::model::{Catalog, GroupId, KnownUser, Presence, ProblemKind, Span, Subscription, UserId};
 use crate::policy::{Assign, Policy};
 use crate::report::examination::{Area, Examination, Finding, Level};
 use crate::store::records::Seats;
@@ -49,12 +49,7 @@ pub async fn examine(desk: &Desk) -> Examination {
             ));
         }
         let catalog = answers.catalog(desk);
-        examination.findings.extend(licences::judge(
-            policy,
-            &catalog,
-            answers.subscriptions.as_deref(),
-            desk.clock.now(),
-        ));
+        examination.findings.extend(licences::judge(policy, &catalog, desk.clock.now()));
         match policy::Census::take(policy, &desk.store) {
             Ok(census) => {
                 examination.findings.extend(policy::judge(policy, &census, &answers.groups));
@@ -75,7 +70,7 @@ struct Answers {
     users: Option<Error>,
     deleted: Option<Error>,
     skus: Result<Vec<crate::model::Sku>, Error>,
-    subscriptions: Option<Vec<Subscription>>,
+    subscriptions: Result<Vec<Subscription>, Error>,
     /// `None`: no user to ask about.
     mailbox: Option<bool>,
     groups: Vec<(GroupId, GroupAnswer)>,
@@ -104,7 +99,7 @@ impl Answers {
             users: None,
             deleted: None,
             skus: Ok(Vec::new()),
-            subscriptions: None,
+            subscriptions: Ok(Vec::new()),
             mailbox: None,
             groups: Vec::new(),
         };
@@ -114,7 +109,7 @@ impl Answers {
         answers.users = graph.users(None).next().await.err();
         answers.deleted = graph.deleted_users().next().await.err();
         answers.skus = graph.subscribed_skus().await;
-        answers.subscriptions = graph.subscriptions().await.ok();
+        answers.subscriptions = graph.subscriptions().await;
         if let Some(user) = somebody_with_a_mailbox(desk) {
             let answer = graph.mailbox_kind(user).await;
             answers.mailbox = answer.ok().map(|answer| answer != MailboxAnswer::Unreadable);
@@ -137,7 +132,7 @@ impl Answers {
             users: permissions::Probe::of(self.users.as_ref()),
             deleted: permissions::Probe::of(self.deleted.as_ref()),
             skus: permissions::Probe::of(self.skus.as_ref().err()),
-            subscriptions: self.subscriptions.is_some(),
+            subscriptions: permissions::Probe::of(self.subscriptions.as_ref().err()),
             mailbox: self.mailbox,
             groups_refused: self.groups.iter().any(|(_, answer)| matches!(answer, GroupAnswer::Refused)),
             organization_refused: self.organization.as_ref().is_err_and(is_refused),
@@ -147,7 +142,10 @@ impl Answers {
     /// As read now, else as last read.
     fn catalog(&self, desk: &Desk) -> Catalog {
         match &self.skus {
-            Ok(skus) if !skus.is_empty() => skus.iter().cloned().collect(),
+            Ok(skus) if !skus.is_empty() => {
+                let subscriptions = self.subscriptions.as_ref().ok().cloned();
+                skus.iter().cloned().collect::<Catalog>().backed_by(subscriptions)
+            }
             Ok(_) | Err(_) => {
                 desk.store.get::<Seats>().ok().flatten().map(|seats| seats.catalog).unwrap_or_default()
             }

@@ -30,7 +30,7 @@ pub struct Office {
     pub company: Company,
     transport: SimTransport,
     clock: Arc<StepClock>,
-    reconciler: Reconciler,
+    pub reconciler: Reconciler,
     policy: TempDir,
 }
 

@@ -6,7 +6,10 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{GroupId, License, MailboxKind, Sku, SkuId, SkuPlan, TenantId, Timestamp, Units, UserId};
+use crate::model::{
+    CapabilityStatus, GroupId, License, MailboxKind, Sku, SkuId, SkuPlan, Subscription, TenantId, Timestamp,
+    Units, UserId,
+};
 
 mod batch;
 mod error_body;
@@ -204,19 +207,6 @@ impl SkuWire {
     }
 }
 
-/// A subscription that seats come from (Graph: companySubscription).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
-    pub sku: SkuId,
-    pub part_number: String,
-    /// `Enabled`, `Warning`, `Suspended`, `Deleted`, `LockedOut` or something newer.
-    pub status: String,
-    pub total_licenses: i64,
-    pub is_trial: bool,
-    /// When it moves to the next status unless renewed.
-    pub next_lifecycle: Option<Timestamp>,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SubscriptionWire {
@@ -233,10 +223,10 @@ pub(super) fn decode_subscriptions(body: &[u8]) -> Decoded<Page<Subscription>> {
         Ok(Subscription {
             sku: wire.sku_id,
             part_number: wire.sku_part_number.unwrap_or_default(),
-            status: wire.status.unwrap_or_default(),
-            total_licenses: wire.total_licenses.unwrap_or(0),
+            status: CapabilityStatus::from(wire.status.unwrap_or_default()),
+            seats: wire.total_licenses.unwrap_or(0),
             is_trial: wire.is_trial.unwrap_or(false),
-            next_lifecycle: wire.next_lifecycle_date_time.as_deref().and_then(Timestamp::parse),
+            next: wire.next_lifecycle_date_time.as_deref().and_then(Timestamp::parse),
         })
     })
 }

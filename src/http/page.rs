@@ -180,6 +180,9 @@ fn banners(view: &TenantView, health: &Health, now: Timestamp) -> Markup {
             }
         }
         @if let Some(observation) = &view.last_observation { (doubts(observation)) }
+        @for row in view.subscriptions_to_renew() {
+            p.banner.bad.break { b { "Renew" } " " (foreign(&words::subscription(row, now))) "." }
+        }
     }
 }
 

@@ -54,6 +54,14 @@ impl Entitlement {
         found.unwrap_or_else(without_license)
     }
 
+    /// The only product that gives the user a mailbox; `None` where there is none, or a second one.
+    pub fn sole_product(user: &User, catalog: &Catalog) -> Option<SkuId> {
+        let of_one = |license| Self::of_license(user, license, catalog).filter(Self::is_licensed);
+        let mut carrying = user.licenses().iter().filter(|license| of_one(license).is_some());
+        let first = carrying.next()?;
+        carrying.next().is_none().then_some(first.sku)
+    }
+
     pub fn is_licensed(&self) -> bool {
         matches!(self, Self::Licensed { .. })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlanId, SkuId, is_mailbox_plan};
+use super::{Outlook, PlanId, SkuId, Subscription, is_mailbox_plan, outlook};
 
 /// One product of the tenant (Graph: subscribedSku).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,9 +60,26 @@ impl Sku {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalog {
     skus: BTreeMap<SkuId, Sku>,
+    /// `None`: not known. Reading them takes a permission that nothing else needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subscriptions: Option<Vec<Subscription>>,
 }
 
 impl Catalog {
+    /// With the subscriptions behind the products, where they are known.
+    pub fn backed_by(self, subscriptions: Option<Vec<Subscription>>) -> Self {
+        Self { subscriptions, ..self }
+    }
+
+    pub fn subscriptions(&self) -> Option<&[Subscription]> {
+        self.subscriptions.as_deref()
+    }
+
+    /// What is to be expected of the product's seats; `None` where nothing is known of them.
+    pub fn outlook(&self, sku: SkuId) -> Option<Outlook> {
+        outlook(self.get(sku)?, self.subscriptions())
+    }
+
     pub fn get(&self, sku: SkuId) -> Option<&Sku> {
         self.skus.get(&sku)
     }
@@ -91,6 +108,6 @@ impl Catalog {
 
 impl FromIterator<Sku> for Catalog {
     fn from_iter<T: IntoIterator<Item = Sku>>(skus: T) -> Self {
-        Self { skus: skus.into_iter().map(|sku| (sku.id, sku)).collect() }
+        Self { skus: skus.into_iter().map(|sku| (sku.id, sku)).collect(), subscriptions: None }
     }
 }

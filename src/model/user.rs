@@ -139,6 +139,29 @@ pub enum CapabilityStatus {
     Other(String),
 }
 
+impl CapabilityStatus {
+    /// As Graph writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Enabled => "Enabled",
+            Self::Warning => "Warning",
+            Self::Suspended => "Suspended",
+            Self::LockedOut => "LockedOut",
+            Self::Deleted => "Deleted",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+impl From<String> for CapabilityStatus {
+    /// Letter case is ignored; what is not known is kept.
+    fn from(text: String) -> Self {
+        let known = [Self::Enabled, Self::Warning, Self::Suspended, Self::LockedOut, Self::Deleted];
+        let found = known.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(&text));
+        found.unwrap_or(Self::Other(text))
+    }
+}
+
 /// An entry of `licenseAssignmentStates`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LicenseAssignment {

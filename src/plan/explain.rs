@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::diff::{DELETED_RETENTION, Finding, diff};
 use crate::model::{
     Attempt, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry,
-    License, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced, Response, RuleRef, Span, Timestamp,
-    UserId, Verdict,
+    License, Outlook, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced, Response, RuleRef, Span,
+    Timestamp, UserId, Verdict,
 };
 use crate::policy::{Policy, Ruling};
 
@@ -32,6 +32,9 @@ pub struct Explanation {
     pub summary: String,
     /// What becomes of the mailbox while nobody acts, where that is known.
     pub fate: Option<String>,
+    /// The subscription of the only product that keeps the mailbox, where nobody renewed it.
+    #[serde(default)]
+    pub subscription: Option<Backed>,
     pub rule: RuleView,
     /// Why the newest policy is not the one in force.
     pub policy_failed: bool,
@@ -138,6 +141,14 @@ pub struct Setback {
     pub what: String,
 }
 
+/// What stands behind a mailbox that is still healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backed {
+    pub product: String,
+    #[serde(flatten)]
+    pub outlook: Outlook,
+}
+
 /// One entry of the journal, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
@@ -178,6 +189,7 @@ pub fn explain(facts: &Facts<'_>) -> Explanation {
         Finding::Drift(drift) => Some(*drift),
         Finding::Healthy | Finding::LeftAlone { .. } => None,
     };
+    let subscription = backed(facts).filter(|_| verdict == Standing::Healthy);
     let entry = facts.entry;
     Explanation {
         id: known.id(),
@@ -187,6 +199,7 @@ pub fn explain(facts: &Facts<'_>) -> Explanation {
         verdict,
         summary,
         fate,
+        subscription,
         rule: rule_view(facts),
         policy_failed: facts.policy_failed,
         observed: observed_view(facts),
@@ -307,6 +320,13 @@ fn unkept(facts: &Facts<'_>) -> Option<String> {
         }
         Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => None,
     }
+}
+
+/// Licences that somebody renews, and mailboxes that a second product keeps, are not worth a word.
+fn backed(facts: &Facts<'_>) -> Option<Backed> {
+    let sku = Entitlement::sole_product(&facts.known.user, facts.catalog)?;
+    let outlook = facts.catalog.outlook(sku).filter(Outlook::is_alarming)?;
+    Some(Backed { product: facts.catalog.name(sku), outlook })
 }
 
 fn rule_view(facts: &Facts<'_>) -> RuleView {

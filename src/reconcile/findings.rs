@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::{Finding, diff, state_of};
 use crate::model::{
-    Drift, DriftKind, KnownUser, LedgerEntry, MailboxState, Reason, Timestamp, UserId, Waiting,
+    Catalog, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry, MailboxState, Reason, Timestamp, UserId,
+    Waiting,
 };
 use crate::observe::{Observed, Reach};
 use crate::policy::Policy;
@@ -71,7 +72,7 @@ impl Judge<'_> {
 
     fn everybody(&self, store: &TenantStore) -> Result<Findings, store::Error> {
         let mut findings = self.begin(Tally::default());
-        store.for_each_user(|known| findings.add(self.finding(&known), &known, self.now))?;
+        store.for_each_user(|known| findings.add(self.finding(&known), &known, self))?;
         Ok(findings)
     }
 
@@ -85,7 +86,7 @@ impl Judge<'_> {
         let mut findings = self.begin(before.clone());
         findings.forget_drifts();
         for known in changed.values().flatten() {
-            findings.subtract(&self.finding(known), known.id());
+            findings.subtract(&self.finding(known), known, &self.observed.catalog);
         }
         let mut concerned: BTreeSet<UserId> = changed.keys().copied().collect();
         for entry in store.open_ledger() {
@@ -96,7 +97,7 @@ impl Judge<'_> {
             let finding = self.finding(&known);
             // Who did not change and does not drift is in the counters already.
             if changed.contains_key(&user) || matches!(finding, Finding::Drift(_)) {
-                findings.add(finding, &known, self.now);
+                findings.add(finding, &known, self);
             }
         })?;
         Ok(findings)
@@ -109,11 +110,16 @@ impl Judge<'_> {
 }
 
 impl Findings {
-    fn add(&mut self, finding: Finding, known: &KnownUser, now: Timestamp) {
+    fn add(&mut self, finding: Finding, known: &KnownUser, judge: &Judge<'_>) {
         match finding {
-            Finding::Healthy => self.count_kept(MailboxState::Healthy),
+            Finding::Healthy => {
+                self.count_kept(MailboxState::Healthy);
+                if let Some(sku) = Entitlement::sole_product(&known.user, &judge.observed.catalog) {
+                    *self.tally.resting.entry(sku).or_default() += 1;
+                }
+            }
             Finding::Drift(drift) => {
-                self.count_kept(state_of(&drift, false, now));
+                self.count_kept(state_of(&drift, false, judge.now));
                 self.drifts.push(*drift);
             }
             // A user whom no rule names is counted and nothing else: it is not ours to have an opinion on.
@@ -141,18 +147,21 @@ impl Findings {
     }
 
     /// Takes a user out of the counters, as he stood before this observation.
-    fn subtract(&mut self, before: &Finding, user: UserId) {
+    fn subtract(&mut self, before: &Finding, known: &KnownUser, catalog: &Catalog) {
         match before {
             Finding::Healthy => {
                 lower(&mut self.tally.kept);
                 self.tally.by_state.entry(MailboxState::Healthy).and_modify(lower);
+                if let Some(sku) = Entitlement::sole_product(&known.user, catalog) {
+                    self.tally.resting.entry(sku).and_modify(lower);
+                }
             }
             Finding::Drift(_) => {}
             Finding::LeftAlone { reason: Reason::NoRule, .. } => lower(&mut self.tally.unmatched),
             Finding::LeftAlone { reason, .. } => {
                 self.tally.left_alone.entry(*reason).and_modify(lower);
                 self.tally.left_alone.retain(|_, count| *count > 0);
-                self.tally.listed.retain(|listed| listed.user != user);
+                self.tally.listed.retain(|listed| listed.user != known.id());
             }
         }
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::act::Done;
 use crate::diff::state_of;
-use crate::model::{Catalog, Drift, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, Timestamp, UserId};
+use crate::model::{
+    Catalog, Drift, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, SkuId, Timestamp, UserId,
+};
 use crate::observe::Observed;
 use crate::plan::pace;
 use crate::policy::Policy;
-use crate::report::status::{HoldView, NextMove, PolicyView, RiskRow, SeatRow, TenantView};
+use crate::report::status::{HoldView, NextMove, PolicyView, RiskRow, SeatRow, SubscriptionRow, TenantView};
 use crate::store;
 use crate::store::records::{Cursor, Hold};
 
@@ -49,6 +51,7 @@ impl Reconciler {
             at_risk: at_risk.into_iter().map(|(_, row)| row).collect(),
             asks: plan.asks.clone(),
             seats: seat_rows(&observed.catalog, policy),
+            subscriptions: subscription_rows(&observed.catalog, policy, &findings.tally.resting),
             seat_needs: plan.seats.clone(),
             plan,
             ..self.frame(Some(observed))?
@@ -132,6 +135,7 @@ impl Reconciler {
             asks: Vec::new(),
             seats: Vec::new(),
             seat_needs: Vec::new(),
+            subscriptions: Vec::new(),
             recent: Vec::new(),
             journal_head: Some(self.parts.journal.head().hash),
         }
@@ -186,4 +190,79 @@ fn seat_rows(catalog: &Catalog, policy: &Policy) -> Vec<SeatRow> {
             free: sku.free(),
         })
         .collect()
+}
+
+/// Only what the policy relies on: products that a keep rule names, and those that keep a kept mailbox.
+fn subscription_rows(
+    catalog: &Catalog,
+    policy: &Policy,
+    resting: &BTreeMap<SkuId, u64>,
+) -> Vec<SubscriptionRow> {
+    let names = policy.keep.iter().flat_map(|rule| &rule.licenses);
+    let named: BTreeSet<SkuId> = names.filter_map(|name| name.find(catalog)).map(|sku| sku.id).collect();
+    let carrying = catalog.iter().filter(|sku| sku.carries_mailbox());
+    carrying
+        .filter_map(|sku| {
+            let kept = resting.get(&sku.id).copied().unwrap_or_default();
+            let outlook = catalog.outlook(sku.id).filter(|_| kept > 0 || named.contains(&sku.id))?;
+            Some(SubscriptionRow { part_number: sku.part_number.clone(), outlook, kept })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::control::testing::Office;
+    use crate::model::{Backing, Span};
+    use crate::reconcile::PassReport;
+    use crate::report::words;
+    use crate::sim::scenario::Company;
+    use crate::sim::scenario::products::SPE_E3;
+    use crate::sim::subscriptions::Stage;
+
+    fn policy(company: &Company) -> String {
+        format!(
+            "version: 1\nkeep:\n  - name: staff\n    match: {{ mail: \"*@{}\" }}\n    licenses: [SPE_E3]\n",
+            company.domain
+        )
+    }
+
+    fn resting(report: &PassReport) -> u64 {
+        let row = report.view.subscriptions.iter().find(|row| row.part_number == "SPE_E3");
+        row.map_or(0, |row| row.kept)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mailboxes_that_rest_on_an_expired_subscription_show_before_they_are_lost() {
+        let mut office = Office::open(false, policy);
+        let report = office.pass_after(Span::from_minutes(10)).await;
+        assert!(report.view.subscriptions_to_renew().is_empty(), "a paid one is not worth a word");
+        let before = resting(&report);
+        assert!(before > 5, "{before}");
+
+        let now = report.view.at;
+        office.tenant().set_subscription_stage(now, SPE_E3, Stage::Warning);
+        let report = office.pass_after(Span::from_hours(2)).await;
+        assert!(report.view.at_risk.is_empty(), "everything works");
+        let [row] = report.view.subscriptions_to_renew()[..] else { panic!("one product is not renewed") };
+        assert_eq!((row.outlook.backing, row.kept), (Backing::Warning, before));
+        assert_eq!(row.outlook.next, Some(now + Span::from_days(30)));
+        let text = words::subscription(row, now);
+        assert!(text.starts_with(&format!("SPE_E3: {before} kept mailboxes rest on an expired")), "{text}");
+        assert!(text.contains("(Warning), suspended") && text.contains("(in 30d)"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn mailboxes_on_a_product_are_counted_on_from_pass_to_pass() {
+        let mut office = Office::open(false, policy);
+        let before = resting(&office.pass_after(Span::from_minutes(10)).await);
+        let holder = |one: &&crate::sim::scenario::Person| matches!(&one.user.licences[..], [(sku, _)] if *sku == SPE_E3);
+        let user = office.company.people.iter().find(holder).expect("somebody has it directly").id;
+        let now = office.now();
+        office.tenant().remove_licence(now, user, SPE_E3).expect("held");
+        let delta = resting(&office.pass_after(Span::from_minutes(10)).await);
+        assert_eq!(delta, before - 1);
+        office.reconciler.want_full_listing();
+        assert_eq!(resting(&office.pass_after(Span::from_minutes(10)).await), delta);
+    }
 }

@@ -113,13 +113,8 @@ impl Metrics {
         self.publish_mailboxes(&mut published, view, limits);
         self.publish_decisions(&mut published, view);
         self.publish_seats(&mut published, view);
+        self.publish_subscriptions(&mut published, view);
         self.publish_trust(&mut published, view);
-    }
-
-    /// When the tenant's subscriptions end, by part number. Replaces what was said before.
-    pub fn publish_subscriptions(&self, tenant: &str, ends: &BTreeMap<String, Timestamp>) {
-        let rows = ends.iter().map(|(sku, end)| (vec![label(sku)], end.as_secs_f64()));
-        self.published().replace(&self.0.families.subscription_ends, tenant, rows);
     }
 
     /// A request that changes something was sent, or was not.
@@ -280,6 +275,22 @@ impl Metrics {
         let needed =
             view.seat_needs.iter().map(|need| (vec![label(&need.part_number)], f64::from(need.missing)));
         published.replace(&families.seats_missing, &view.tenant, known.chain(needed));
+    }
+
+    fn publish_subscriptions(&self, published: &mut Published, view: &TenantView) {
+        let families = &self.0.families;
+        let ends = view.subscriptions.iter().filter_map(|row| {
+            let next = row.outlook.next?;
+            Some((vec![label(&row.part_number)], next.as_secs_f64()))
+        });
+        published.replace(&families.subscription_ends, &view.tenant, ends);
+        let short = view.subscriptions.iter().map(|row| {
+            let labels = vec![label(&row.part_number), row.outlook.backing.label().to_owned()];
+            (labels, row.outlook.short as f64)
+        });
+        published.replace(&families.subscription_seats_short, &view.tenant, short);
+        let kept = view.subscriptions.iter().map(|row| (vec![label(&row.part_number)], row.kept as f64));
+        published.replace(&families.subscription_mailboxes, &view.tenant, kept);
     }
 
     fn publish_trust(&self, published: &mut Published, view: &TenantView) {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::status::{
     EventKind, HoldView, NextMove, PassOutcome, PassView, PolicyView, RecentEvent, RiskRow, SeatRow,
-    TenantView,
+    SubscriptionRow, TenantView,
 };
 use crate::model::{
-    Action, Ask, Cause, Certainty, DriftKind, MailboxState, Observation, ObservationKind, OutcomeKind, Plan,
-    Reason, SeatNeed, SkuId, Span, Step, TenantId, Timestamp, UserId, Verdict, Waiting,
+    Action, Ask, Backing, Cause, Certainty, DriftKind, MailboxState, Observation, ObservationKind,
+    OutcomeKind, Outlook, Plan, Reason, SeatNeed, SkuId, Span, Step, TenantId, Timestamp, UserId, Verdict,
+    Waiting,
 };
 
 /// 2026-11-23 12:00 UTC.
@@ -45,6 +46,7 @@ pub fn healthy() -> TenantView {
         asks: Vec::new(),
         seats: vec![seats("SPE_E3", 4_200, 4_080, 5), seats("SPE_E5", 60, 58, 0)],
         seat_needs: Vec::new(),
+        subscriptions: Vec::new(),
         recent: Vec::new(),
         journal_head: Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned()),
     }
@@ -94,6 +96,10 @@ pub fn troubled() -> TenantView {
     view.asks = view.plan.asks.clone();
     view.seats = vec![seats("SPE_E3", 4_200, 4_197, 5), seats("SPE_E5", 60, 60, 0)];
     view.seat_needs = view.plan.seats.clone();
+    view.subscriptions = vec![
+        subscription("SPE_E3", Backing::Enabled, 200, 0),
+        subscription("SPE_E5", Backing::Warning, 12, 60),
+    ];
     view.recent = recent();
     view
 }
@@ -140,6 +146,9 @@ pub fn hostile() -> TenantView {
     }
     for seat in &mut view.seats {
         seat.part_number = text.to_owned();
+    }
+    for row in &mut view.subscriptions {
+        row.part_number = text.to_owned();
     }
     view
 }
@@ -241,6 +250,15 @@ fn seats(part_number: &str, enabled: i64, consumed: i64, reserved: u32) -> SeatR
         consumed,
         reserved,
         free: enabled - consumed,
+    }
+}
+
+fn subscription(part_number: &str, backing: Backing, days_left: i64, short: i64) -> SubscriptionRow {
+    let next = Some(NOW + Span::from_days(days_left));
+    SubscriptionRow {
+        part_number: part_number.to_owned(),
+        outlook: Outlook { backing, next, short },
+        kept: 57,
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Action, Ask, Cause, Certainty, DriftKind, MailboxState, Observation, OutcomeKind, Plan, Reason, SeatNeed,
-    Span, TenantId, Timestamp, UserId, Verdict, Waiting,
+    Action, Ask, Cause, Certainty, DriftKind, MailboxState, Observation, OutcomeKind, Outlook, Plan, Reason,
+    SeatNeed, Span, TenantId, Timestamp, UserId, Verdict, Waiting,
 };
 
 /// Everything a reader may want to know of one tenant without asking Graph or the store.
@@ -35,6 +35,9 @@ pub struct TenantView {
     pub asks: Vec<Ask>,
     pub seats: Vec<SeatRow>,
     pub seat_needs: Vec<SeatNeed>,
+    /// The products that the policy names or kept mailboxes rest on, and what backs them.
+    #[serde(default)]
+    pub subscriptions: Vec<SubscriptionRow>,
     /// Newest first, bounded.
     pub recent: Vec<RecentEvent>,
     pub journal_head: Option<String>,
@@ -137,6 +140,16 @@ pub struct SeatRow {
     pub free: i64,
 }
 
+/// What backs one product, by the subscription that counts where there are several.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SubscriptionRow {
+    pub part_number: String,
+    #[serde(flatten)]
+    pub outlook: Outlook,
+    /// Healthy kept mailboxes that this product alone keeps.
+    pub kept: u64,
+}
+
 /// Something that was done or found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecentEvent {
@@ -171,6 +184,13 @@ pub enum EventKind {
 }
 
 impl TenantView {
+    /// Products whose users lose something, or have lost it, unless somebody renews; the soonest first.
+    pub fn subscriptions_to_renew(&self) -> Vec<&SubscriptionRow> {
+        let mut rows: Vec<_> = self.subscriptions.iter().filter(|row| row.outlook.is_alarming()).collect();
+        rows.sort_by_key(|row| (row.outlook.next, row.part_number.as_str()));
+        rows
+    }
+
     /// Mailboxes whose deadline lies within `span` from now and not in the past.
     pub fn expiring_within(&self, span: Span) -> usize {
         let is_within = |row: &&RiskRow| {

@@ -185,6 +185,8 @@ fn heading(view: &TenantView, now: Timestamp, style: Style) -> String {
     if let Some(failure) = &view.policy.failed {
         sentences.push(format!("THE NEWEST POLICY CANNOT BE LOADED: {}", words::one_line(failure)));
     }
+    let to_renew = view.subscriptions_to_renew();
+    sentences.extend(to_renew.iter().map(|row| format!("RENEW {}", words::subscription(row, now))));
     let lines: String = sentences.iter().map(|sentence| wrapped(sentence, style.width) + "\n").collect();
     lines + "\n"
 }

@@ -1,7 +1,7 @@
 //! How documents read to people: short phrases for tables and the status page. No layout, no markup, no colour.
 
-use super::status::{EventKind, NextMove, RecentEvent};
-use crate::model::{Action, Reason, Span, Timestamp, Verdict};
+use super::status::{EventKind, NextMove, RecentEvent, SubscriptionRow};
+use crate::model::{Action, Backing, Reason, Span, Timestamp, Verdict};
 
 /// A label of ours as words: `license_removed` becomes `license removed`.
 pub fn plain(label: &str) -> String {
@@ -87,6 +87,33 @@ pub fn next(next: &NextMove, now: Timestamp) -> String {
         }
         NextMove::Waiting { reason, .. } => waiting(*reason).to_owned(),
     }
+}
+
+/// `SPE_E3: 40 kept mailboxes rest on a subscription in its grace period, ..`: who is concerned, and by when.
+pub fn subscription(row: &SubscriptionRow, now: Timestamp) -> String {
+    let outlook = row.outlook;
+    let (what, then) = match outlook.backing {
+        Backing::Enabled => ("a subscription", "next stage"),
+        Backing::Trial => ("a trial", "it ends"),
+        Backing::Warning => ("an expired subscription in its grace period (Warning)", "suspended"),
+        Backing::Suspended => ("a suspended subscription", "deleted or locked out"),
+        Backing::LockedOut => ("a locked-out subscription", "deleted"),
+        Backing::Deleted => ("a deleted subscription", "deleted"),
+        Backing::Unknown => ("a subscription in an unknown state", "next stage"),
+    };
+    let when = match outlook.next {
+        Some(next) => format!("{then} {} ({})", next.human(), distance(next, now)),
+        None => "on a day that is not known".to_owned(),
+    };
+    let kept = how_many(row.kept, "kept mailbox rests", "kept mailboxes rest");
+    let is_or_will =
+        if matches!(outlook.backing, Backing::Trial | Backing::Warning) { "lose" } else { "have lost" };
+    let short = u64::try_from(outlook.short).unwrap_or_default();
+    let seats = how_many(short, "seat", "seats");
+    format!(
+        "{}: {kept} on {what}, {when}; {seats} in use {is_or_will} their subscription",
+        one_line(&row.part_number)
+    )
 }
 
 /// A reason as what happens next: what it waits for, or who must move.

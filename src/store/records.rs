@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::{
     Answer, Catalog, GroupId, KnownUser, LedgerEntry, MailboxState, Observation, Plan, Reason, Sighting,
-    Timestamp, UserId, Waiting,
+    SkuId, Subscription, Timestamp, UserId, Waiting,
 };
 
 use super::codec::{Encoding, Record};
@@ -48,6 +48,7 @@ singles! {
     SmallGroups = "small_groups";
     Reflected = "reflected";
     Identities = "identities";
+    Subscriptions = "subscriptions";
 }
 
 impl Record for Vec<KnownUser> {
@@ -128,6 +129,18 @@ pub struct Seats {
     pub read_at: Timestamp,
 }
 
+/// The subscriptions as last read. Optional, so an answer that did not come is remembered, too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Subscriptions {
+    pub list: Vec<Subscription>,
+    /// When `list` was read; `None`: never.
+    pub read_at: Option<Timestamp>,
+    pub asked_at: Option<Timestamp>,
+    /// Why the newest question brought nothing.
+    pub failure: Option<String>,
+}
+
 /// Summary of the last pass, for status and readiness.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LastPass {
@@ -194,6 +207,8 @@ pub struct Tally {
     pub kept: u64,
     pub by_state: BTreeMap<MailboxState, u64>,
     pub left_alone: BTreeMap<Reason, u64>,
+    /// Healthy kept mailboxes that one product alone keeps.
+    pub resting: BTreeMap<SkuId, u64>,
     /// Users that nothing in the policy names.
     pub unmatched: u64,
     /// Some of those left alone although something is wrong.

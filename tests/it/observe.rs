@@ -7,3 +7,4 @@ mod listing;
 mod mailboxes;
 mod quirks;
 mod same;
+mod subscriptions;

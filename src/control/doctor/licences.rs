@@ -1,7 +1,6 @@
 //! The policy's products against those that the tenant has, their seats, and the subscriptions behind them. Pure.
 
-use crate::graph::Subscription;
-use crate::model::{Catalog, Sku, Span, Timestamp};
+use crate::model::{CapabilityStatus, Catalog, Outlook, Sku, Span, Subscription, Timestamp};
 use crate::policy::Policy;
 use crate::report::examination::{Area, Finding, Level};
 use crate::report::words;
@@ -9,12 +8,7 @@ use crate::report::words;
 /// A subscription that ends within this time is worth a word: a renewal takes weeks in most companies.
 const ENDS_SOON: Span = Span::from_days(30);
 
-pub fn judge(
-    policy: &Policy,
-    catalog: &Catalog,
-    subscriptions: Option<&[Subscription]>,
-    now: Timestamp,
-) -> Vec<Finding> {
+pub fn judge(policy: &Policy, catalog: &Catalog, now: Timestamp) -> Vec<Finding> {
     let mut findings: Vec<Finding> = policy
         .faults_against(catalog)
         .into_iter()
@@ -38,13 +32,9 @@ pub fn judge(
     let named = catalog.iter().filter(|sku| is_named(policy, catalog, sku) && sku.carries_mailbox());
     for sku in named {
         findings.push(seats(policy, sku));
-        findings.extend(
-            subscriptions
-                .iter()
-                .flat_map(|list| list.iter())
-                .filter(|one| one.sku == sku.id)
-                .filter_map(|one| ending(one, now)),
-        );
+        let outlook = catalog.outlook(sku.id);
+        let behind = catalog.subscriptions().unwrap_or_default().iter().filter(|one| one.sku == sku.id);
+        findings.extend(behind.filter_map(|one| ending(one, outlook.as_ref(), now)));
     }
     findings
 }
@@ -100,22 +90,24 @@ fn seats(policy: &Policy, sku: &Sku) -> Finding {
     Finding::ok(Area::Licences, what)
 }
 
-fn ending(subscription: &Subscription, now: Timestamp) -> Option<Finding> {
-    let ends = subscription.next_lifecycle?;
+/// A warning only where seats in use are concerned: a subscription that others stand in for, or that renews itself, is
+/// worth a note.
+fn ending(subscription: &Subscription, outlook: Option<&Outlook>, now: Timestamp) -> Option<Finding> {
+    let ends = subscription.next?;
     let kind = if subscription.is_trial { "trial" } else { "subscription" };
-    let seats =
-        words::how_many(u64::try_from(subscription.total_licenses).unwrap_or_default(), "seat", "seats");
+    let seats = words::how_many(u64::try_from(subscription.seats).unwrap_or_default(), "seat", "seats");
     let name = &subscription.part_number;
-    if !subscription.status.eq_ignore_ascii_case("Enabled") {
-        let what =
-            format!("{name}: a {kind} with {seats} is {}, next change {}", subscription.status, ends.human());
-        return Some(Finding::new(
-            Level::Warning,
-            Area::Licences,
-            what,
-            "its seats stop working step by step",
-            "renew it",
-        ));
+    let is_missed = outlook.is_some_and(Outlook::is_alarming);
+    let level = if is_missed { Level::Warning } else { Level::Note };
+    if subscription.status != CapabilityStatus::Enabled {
+        let status = words::one_line(subscription.status.as_str());
+        let what = format!("{name}: a {kind} with {seats} is {status}, next change {}", ends.human());
+        let why = if is_missed {
+            "its seats stop working step by step"
+        } else {
+            "its seats stop working step by step; the others are enough for those in use"
+        };
+        return Some(Finding::new(level, Area::Licences, what, why, "renew it, unless it is to end"));
     }
     if ends > now + ENDS_SOON {
         return None;
@@ -123,7 +115,7 @@ fn ending(subscription: &Subscription, now: Timestamp) -> Option<Finding> {
     let what =
         format!("{name}: a {kind} with {seats} ends {} ({})", ends.human(), words::distance(ends, now));
     Some(Finding::new(
-        Level::Warning,
+        level,
         Area::Licences,
         what,
         "unless it renews by itself, all its users lose their licence at once",
@@ -158,13 +150,13 @@ mod tests {
         let subscription = Subscription {
             sku: E3,
             part_number: "SPE_E3".to_owned(),
-            status: "Enabled".to_owned(),
-            total_licenses: 100,
+            status: CapabilityStatus::Enabled,
+            seats: 100,
             is_trial: false,
-            next_lifecycle: Some(NOW + Span::from_days(ends_in_days)),
+            next: Some(NOW + Span::from_days(ends_in_days)),
         };
-        let catalog = std::iter::once(sku).collect();
-        let findings = judge(&policy(), &catalog, Some(&[subscription]), NOW);
+        let catalog = std::iter::once(sku).collect::<Catalog>().backed_by(Some(vec![subscription]));
+        let findings = judge(&policy(), &catalog, NOW);
         findings.into_iter().map(|finding| (finding.level, finding.what)).collect()
     }
 

@@ -62,7 +62,7 @@ pub struct Probes {
     pub users: Probe,
     pub deleted: Probe,
     pub skus: Probe,
-    pub subscriptions: bool,
+    pub subscriptions: Probe,
     /// `None`: there was no mailbox to ask about.
     pub mailbox: Option<bool>,
     pub groups_refused: bool,
@@ -149,16 +149,24 @@ fn reads(needs: &Needs, probes: &Probes) -> Vec<Finding> {
             "run doctor again after the first pass",
         ),
     });
-    if !probes.subscriptions {
-        findings.push(Finding::new(
-            Level::Note,
-            Area::Permissions,
-            "subscriptions cannot be read (optional: Organization.Read.All)",
-            "nobody is told before a product lapses for everybody",
-            GRANT,
-        ));
-    }
+    findings.push(subscriptions(&probes.subscriptions));
     findings
+}
+
+/// Optional: without them nothing is missed but a date.
+fn subscriptions(probe: &Probe) -> Finding {
+    let (what, to_do) = match probe {
+        Probe::Works => return Finding::ok(Area::Permissions, "subscriptions can be read"),
+        Probe::Refused => {
+            ("subscriptions cannot be read (optional: Organization.Read.All)".to_owned(), GRANT)
+        }
+        Probe::Unanswered(error) => (
+            format!("subscriptions could not be read: {error}"),
+            "not every cloud has them; mailkeeper asks hourly",
+        ),
+    };
+    let why = "nobody is told the day on which a product lapses for everybody";
+    Finding::new(Level::Note, Area::Permissions, what, why, to_do)
 }
 
 fn read(what: &str, probe: &Probe, permission: &str, why: &str) -> Finding {
@@ -288,7 +296,7 @@ mod tests {
             users: Probe::Works,
             deleted: Probe::Works,
             skus: Probe::Works,
-            subscriptions: true,
+            subscriptions: Probe::Works,
             mailbox: Some(true),
             groups_refused: false,
             organization_refused: false,

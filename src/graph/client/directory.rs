@@ -1,14 +1,13 @@
 //! The reads of the directory: users, deleted users, products, subscriptions, groups.
 
-use crate::model::{GroupId, Sku, User, UserId};
+use crate::model::{GroupId, Sku, Subscription, User, UserId};
 
 use super::super::error::{Error, ErrorAnswer};
 use super::super::link::GraphUrl;
 use super::super::request::{self, Endpoint, UserShard};
 use super::super::response::{
-    DeletedUser, Group, Organization, Subscription, decode_count, decode_deleted_user, decode_deleted_users,
-    decode_group, decode_member_ids, decode_organization, decode_skus, decode_subscriptions, decode_user,
-    decode_users,
+    DeletedUser, Group, Organization, decode_count, decode_deleted_user, decode_deleted_users, decode_group,
+    decode_member_ids, decode_organization, decode_skus, decode_subscriptions, decode_user, decode_users,
 };
 use super::super::throttle::TenantSize;
 use super::{Client, DeltaPager, Pager, absent_as_none};

@@ -98,20 +98,9 @@ impl PlanWire {
     fn into_plan(self) -> Option<AssignedPlan> {
         Some(AssignedPlan {
             plan: self.service_plan_id?,
-            status: capability_status(self.capability_status.unwrap_or_default()),
+            status: CapabilityStatus::from(self.capability_status.unwrap_or_default()),
             assigned: self.assigned_date_time.as_deref().and_then(Timestamp::parse),
         })
-    }
-}
-
-fn capability_status(text: String) -> CapabilityStatus {
-    match text.to_ascii_lowercase().as_str() {
-        "enabled" => CapabilityStatus::Enabled,
-        "warning" => CapabilityStatus::Warning,
-        "suspended" => CapabilityStatus::Suspended,
-        "lockedout" => CapabilityStatus::LockedOut,
-        "deleted" => CapabilityStatus::Deleted,
-        _ => CapabilityStatus::Other(text),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::{Action, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict};
 
-use super::{Explanation, ObservedView, OtherAccount, RuleView, Standing};
+use super::{Backed, Explanation, ObservedView, OtherAccount, RuleView, Standing};
 
 /// An action as a person says it.
 pub fn describe(action: &Action) -> String {
@@ -37,6 +37,7 @@ impl Explanation {
         let _ = writeln!(page.0, "{}{name}\nid {}\n", plain(&self.upn), self.id);
         page.block(self.verdict.words(), std::iter::once(self.summary.clone()).chain(self.fate.clone()));
         page.block("next", [self.next.clone()]);
+        page.block("product", self.subscription.iter().map(|backed| product(backed, self.at)));
         page.block("rule", self.rule.lines(self.policy_failed));
         page.block("observed", self.observed.lines(self.at));
         if let Some(other) = &self.same_address {
@@ -202,6 +203,21 @@ fn conflict(other: &OtherAccount) -> String {
         (false, shared) => format!("answers to {} as well", plain(&shared.join(", "))),
     };
     format!("{} (id {}, {}) {what}", plain(&other.upn), other.id, presence(&other.presence, None))
+}
+
+/// The mailbox is healthy, so the subscription is in its grace period or a trial, or the directory has not noticed yet.
+fn product(backed: &Backed, now: Timestamp) -> String {
+    let Backed { product, outlook } = backed;
+    let when = match outlook.next {
+        Some(next) if next > now => format!("until {}, in {}", next.human(), next - now),
+        Some(next) => format!("until {}, which has passed", next.human()),
+        None => "until a day that is not known".to_owned(),
+    };
+    format!(
+        "{} is {} {when}: nobody renewed its subscription; when it lapses no licence helps",
+        plain(product),
+        outlook.backing.label().replace('_', " ")
+    )
 }
 
 fn presence(presence: &Presence, is_enabled: Option<bool>) -> String {

@@ -78,7 +78,11 @@ families! {
     seats_missing: GaugeVec = "mailkeeper_seats_missing" ["tenant" "sku"]
         "Seats that the newest plan would need beyond the free ones.";
     subscription_ends: GaugeVec = "mailkeeper_subscription_ends_timestamp_seconds" ["tenant" "sku"]
-        "When the subscription behind the product ends; absent where that is not known.";
+        "When the subscription that counts moves to its next stage unless renewed; absent where that is not known.";
+    subscription_seats_short: GaugeVec = "mailkeeper_subscription_seats_short" ["tenant" "sku" "status"]
+        "Seats in use that lose their subscription at its next stage, or have lost it; 0 while it renews itself.";
+    subscription_mailboxes: GaugeVec = "mailkeeper_subscription_mailboxes" ["tenant" "sku"]
+        "Healthy kept mailboxes that this product alone keeps.";
     last_complete_observation: GaugeVec = "mailkeeper_last_complete_observation_timestamp_seconds" ["tenant"]
         "Start of the last observation that may be believed; 0 when there was none.";
     last_pass: GaugeVec = "mailkeeper_last_pass_timestamp_seconds" ["tenant" "outcome"]

@@ -103,7 +103,6 @@ fn names_follow_the_conventions_of_prometheus() {
 fn every_series_that_is_exported_carries_the_declared_labels() {
     let (metrics, _) = published(&sample::troubled());
     metrics.graph_request("contoso", request(Some(429)));
-    metrics.publish_subscriptions("contoso", &BTreeMap::from([("SPE_E3".to_owned(), sample::NOW)]));
     let lines = parse(&metrics.render());
     for one in DESCRIPTIONS {
         let suffix = if one.kind == "histogram" { "_count" } else { "" };

@@ -6,12 +6,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Action, Answer, Attempt, Catalog, DriftKind, GroupId, KnownUser, LedgerEntry, MailboxState, Observation,
-    ObservationKind, OutcomeKind, Pending, Plan, Reason, Sighting, Timestamp,
+    Action, Answer, Attempt, CapabilityStatus, Catalog, DriftKind, GroupId, KnownUser, LedgerEntry,
+    MailboxState, Observation, ObservationKind, OutcomeKind, Pending, Plan, Reason, Sighting, SkuId,
+    Subscription, Timestamp,
 };
 use crate::store::Error;
 use crate::store::records::{
-    Approvals, Binned, Cursor, Hold, LastPass, Probing, RecycleBin, Seats, SmallGroups, Tally,
+    Approvals, Binned, Cursor, Hold, LastPass, Probing, RecycleBin, Seats, SmallGroups, Subscriptions, Tally,
 };
 use crate::store::samples::{full, id, known, user};
 
@@ -124,6 +125,7 @@ fn hold_approvals_and_tally() {
 #[test]
 fn seats_plan_observation_and_last_pass() {
     check(&Seats { catalog: Catalog::default(), read_at: AT }, "seats");
+    check(&sample_of_subscriptions(), "subscriptions");
     check(&Plan { made_at: AT, ..Plan::default() }, "plan");
     let observation = Observation {
         kind: ObservationKind::Full,
@@ -141,6 +143,30 @@ fn seats_plan_observation_and_last_pass() {
         summary: serde_json::json!({"steps": 1}),
     };
     check(&pass, "last_pass");
+}
+
+fn sample_of_subscriptions() -> Subscriptions {
+    let subscription = Subscription {
+        sku: SkuId::from_u128(3),
+        part_number: "SPE_E3".into(),
+        status: CapabilityStatus::Other("Paused".into()),
+        seats: 25,
+        is_trial: true,
+        next: Some(AT),
+    };
+    let failure = Some("no answer in 20 s".into());
+    Subscriptions { list: vec![subscription], read_at: Some(AT), asked_at: Some(AT), failure }
+}
+
+/// Written before the subscriptions were known.
+#[test]
+fn older_seats_and_tallies_are_read() {
+    let seats: Seats =
+        decode(b"key", b"\x01{\"catalog\":{\"skus\":{}},\"read_at\":\"2026-11-18T10:26:40Z\"}")
+            .expect("read");
+    assert_eq!(seats.catalog.subscriptions(), None);
+    let tally: Tally = decode(b"key", b"\x01{\"policy_digest\":\"\",\"kept\":2}").expect("read");
+    assert_eq!((tally.kept, tally.resting.len()), (2, 0));
 }
 
 proptest! {

@@ -18,6 +18,8 @@ pub struct Quirks {
     pub delta_status: Option<u16>,
     /// The status that answers a delta from a stored token.
     pub token_status: Option<u16>,
+    /// The status that answers the question about subscriptions.
+    pub subscriptions_status: Option<u16>,
     /// The status that answers batches.
     pub batch_status: Option<u16>,
 }
@@ -84,6 +86,7 @@ impl Odd {
             quirks.filter_status.filter(|_| is_filtered),
             quirks.delta_status.filter(|_| request.url.contains("/users/delta")),
             quirks.token_status.filter(|_| has_token),
+            quirks.subscriptions_status.filter(|_| request.url.ends_with("/directory/subscriptions")),
             quirks.batch_status.filter(|_| request.url.ends_with("/$batch")),
         ]
         .into_iter()
