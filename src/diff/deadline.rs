@@ -2,11 +2,12 @@
 //!
 //! Two independent clocks run: from the loss of the licence (Microsoft: "removes the mailbox after 30 days", 60 with
 //! Delicensing Resiliency), and from the deletion of the account (always 30 days). The earlier one counts, and within
-//! an interval of uncertainty its earlier end.
+//! an interval of uncertainty its earlier end. Behind a lapsed subscription neither runs: the subscription has a clock
+//! of its own, whose dates Microsoft gives.
 
 use crate::model::{
-    Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss, LossClock, Presence, ProvisioningError,
-    Span, Timestamp,
+    CapabilityStatus, Catalog, Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss, LossClock,
+    Presence, ProvisioningError, SkuId, Span, Timestamp, first_to_end,
 };
 use crate::policy::Retention;
 
@@ -29,11 +30,12 @@ pub fn read(
     known: &KnownUser,
     entitlement: &Entitlement,
     kind: DriftKind,
+    catalog: &Catalog,
     retention: Retention,
     now: Timestamp,
 ) -> Reading {
     let license = match kind {
-        DriftKind::Unlicensed => Some(license_clock(known, entitlement, retention, now)),
+        DriftKind::Unlicensed => Some(license_clock(known, entitlement, catalog, retention, now)),
         // A licence that is not listed after the deletion may have gone somewhat before it.
         DriftKind::Deleted | DriftKind::UnlicensedAndDeleted | DriftKind::Gone => {
             known.loss.as_ref().map(|loss| loss_clock(loss, retention, now))
@@ -82,14 +84,22 @@ fn is_running(clock: &LossClock) -> bool {
 fn license_clock(
     known: &KnownUser,
     entitlement: &Entitlement,
+    catalog: &Catalog,
     retention: Retention,
     now: Timestamp,
 ) -> LossClock {
     let Some(loss) = &known.loss else {
-        // A lapsed subscription preserves the mailbox, and who never had one loses none. Else it was just found
-        // missing.
-        let is_kept = matches!(entitlement, Entitlement::SubscriptionLapsed { .. }) || !known.had_mailbox();
-        return if is_kept { not_running(now, Vec::new()) } else { first_seen(now) };
+        return match entitlement {
+            Entitlement::SubscriptionLapsed { sku, .. } => subscription_clock(*sku, catalog, retention, now),
+            // Who never had one loses none. Else it was just found missing.
+            Entitlement::Licensed { .. }
+            | Entitlement::PlanDisabled { .. }
+            | Entitlement::GroupError { .. }
+            | Entitlement::None { .. } => match known.had_mailbox() {
+                true => first_seen(now),
+                false => not_running(now, Vec::new()),
+            },
+        };
     };
     let hold =
         |error: &ProvisioningError| Evidence::Hold { service_instance: error.service_instance.clone() };
@@ -97,14 +107,42 @@ fn license_clock(
     if holds.is_empty() { loss_clock(loss, retention, now) } else { not_running(now, holds) }
 }
 
+/// Microsoft keeps the data while the subscription is suspended or locked out, and deletes it with the subscription
+/// (Microsoft: "What happens to my data and access when my subscription ends"). Suspended is the last stage before that
+/// for most, and locking out comes in between for some, so its date counts as the earliest possible end.
+fn subscription_clock(sku: SkuId, catalog: &Catalog, retention: Retention, now: Timestamp) -> LossClock {
+    let product = catalog.name(sku);
+    let Some(subscription) = catalog.subscriptions().and_then(|all| first_to_end(sku, all)) else {
+        return unknown(now, vec![Evidence::SubscriptionNotKnown { product }]);
+    };
+    let is_deletion = subscription.is_suspended();
+    let (status, next) = (subscription.status.as_str().to_owned(), subscription.next);
+    let evidence = vec![Evidence::Subscription { product, status, next, is_deletion }];
+    match next.filter(|_| subscription.status != CapabilityStatus::Deleted) {
+        None => unknown(now, evidence),
+        Some(deadline) => LossClock {
+            certainty: if is_deletion { Certainty::Known } else { Certainty::Hinted },
+            earliest: None,
+            latest: now,
+            deadline: Some(deadline),
+            act_by: Some(deadline - retention.margin),
+            evidence,
+        },
+    }
+}
+
 fn first_seen(now: Timestamp) -> LossClock {
+    unknown(now, vec![Evidence::FirstSeenWithout { noticed: now }])
+}
+
+fn unknown(latest: Timestamp, evidence: Vec<Evidence>) -> LossClock {
     LossClock {
         certainty: Certainty::Unknown,
         earliest: None,
-        latest: now,
+        latest,
         deadline: None,
         act_by: None,
-        evidence: vec![Evidence::FirstSeenWithout { noticed: now }],
+        evidence,
     }
 }
 
@@ -120,14 +158,7 @@ fn loss_clock(loss: &Loss, retention: Retention, now: Timestamp) -> LossClock {
     let evidence: Vec<Evidence> = std::iter::once(first).chain(hint_evidence).collect();
     match hint.filter(|date| *date + retention.days > loss.noticed) {
         Some(date) => running(Certainty::Hinted, date, loss.noticed, retention.days, retention, evidence),
-        None => LossClock {
-            certainty: Certainty::Unknown,
-            earliest: None,
-            latest: loss.noticed.min(now),
-            deadline: None,
-            act_by: None,
-            evidence,
-        },
+        None => unknown(loss.noticed.min(now), evidence),
     }
 }
 

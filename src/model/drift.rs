@@ -150,6 +150,12 @@ pub enum Evidence {
     AssignedPlan { date: Timestamp },
     /// `deletedDateTime` of the directory.
     DeletedDateTime { date: Timestamp },
+    /// The subscription's own clock preserves the mailbox. `is_deletion`: at `next` it may be deleted, and the mailbox
+    /// with it; else that is only the date of its next stage, and the deletion comes later.
+    Subscription { product: String, status: String, next: Option<Timestamp>, is_deletion: bool },
+    /// A lapsed subscription preserves the mailbox, and how long is not known: subscriptions cannot be read, or none of
+    /// the product is on its way out.
+    SubscriptionNotKnown { product: String },
     /// A provisioning error of Exchange: a hold blocks the disconnect.
     Hold { service_instance: String },
 }

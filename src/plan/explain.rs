@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::{DELETED_RETENTION, Finding, diff};
 use crate::model::{
-    Attempt, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry,
-    License, Outlook, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced, Response, RuleRef, Span,
-    Timestamp, UserId, Verdict,
+    Attempt, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, Evidence, KnownUser,
+    LedgerEntry, License, Outlook, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced, Response, RuleRef,
+    Span, Timestamp, UserId, Verdict,
 };
 use crate::policy::{Policy, Ruling};
 
-pub use text::describe;
+pub use text::{describe, evidence};
 
 /// Everything an administrator asks at three in the morning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -298,7 +298,9 @@ fn drift_fate(drift: &Drift, now: Timestamp) -> String {
             format!("the limit was reached on {}, {} ago", deadline.human(), now - deadline)
         }
         (Certainty::Known | Certainty::Hinted, Some(deadline)) => {
-            format!("lost for good on {}, in {}", deadline.human(), deadline - now)
+            let is_later = |one: &Evidence| matches!(one, Evidence::Subscription { is_deletion: false, .. });
+            let doubt = if drift.clock.evidence.iter().any(is_later) { " at the earliest" } else { "" };
+            format!("lost for good on {}{doubt}, in {}", deadline.human(), deadline - now)
         }
     }
 }

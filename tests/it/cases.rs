@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use mailkeeper::model::{Action, Certainty, Drift, Plan, Reason, Timestamp, UserId};
-use mailkeeper::plan::{self, check};
+use mailkeeper::plan::{self, check, explain};
 
 use format::{Case, Expected};
 use stage::Stage;
@@ -98,6 +98,10 @@ fn shown(stage: &Stage, plan: &Plan, expected: &Expected) -> Expected {
         details: expected.details.as_ref().map(|parts| details(stage, plan, parts)),
         deadlines: expected.deadlines.as_ref().map(|_| of_drifts(deadline)),
         act_by: expected.act_by.as_ref().map(|_| of_drifts(act_by)),
+        evidence: expected.evidence.as_ref().map(|_| {
+            let spoken = |drift: &Drift| drift.clock.evidence.iter().map(explain::evidence).collect();
+            stage.drifts.iter().map(|drift| (name(&drift.user), spoken(drift))).collect()
+        }),
         causes: expected.causes.as_ref().map(|_| of_drifts(|drift| drift.cause.label().to_owned())),
     }
 }

@@ -9,7 +9,8 @@ use crate::diff::{Conflicts, Finding, diff};
 use crate::model::{
     Action, AssignedPlan, Attempt, CapabilityStatus, Catalog, Drift, GroupId, KnownUser, LedgerEntry,
     License, LicenseAssignment, MAILBOX_PLANS, MailboxKind, ObservationKind, OutcomeKind, Pending, PlanId,
-    ProvisioningError, Sighting, Sku, SkuId, SkuPlan, Span, Timestamp, Undone, Units, User, UserId, UserType,
+    ProvisioningError, Sighting, Sku, SkuId, SkuPlan, Span, Subscription, Timestamp, Undone, Units, User,
+    UserId, UserType,
 };
 use crate::observe::fold::{Context, Memberships, fold};
 use crate::policy::Policy;
@@ -201,7 +202,8 @@ unanswered_asks: {unanswered}
 
 pub fn catalog() -> impl Strategy<Value = Catalog> {
     let status = || prop_oneof![8 => Just("Enabled"), 1 => Just("Warning"), 1 => Just("Suspended")];
-    ((-2_i64..8, status()), (-2_i64..4, status())).prop_map(|(e3, e5)| {
+    let subscriptions = prop::option::of(vec(subscription(), 0..4));
+    ((-2_i64..8, status()), (-2_i64..4, status()), subscriptions).prop_map(|(e3, e5, subscriptions)| {
         let sku = |id, name: &str, (free, status): (i64, &str)| Sku {
             id,
             part_number: name.to_owned(),
@@ -212,7 +214,27 @@ pub fn catalog() -> impl Strategy<Value = Catalog> {
                 .map(|id| SkuPlan { id, name: id.to_string(), applies_to: "User".into() })
                 .into(),
         };
-        [sku(E3, "SPE_E3", e3), sku(E5, "SPE_E5", e5)].into_iter().collect()
+        let products: Catalog = [sku(E3, "SPE_E3", e3), sku(E5, "SPE_E5", e5)].into_iter().collect();
+        products.backed_by(subscriptions)
+    })
+}
+
+fn subscription() -> impl Strategy<Value = Subscription> {
+    let status = prop_oneof![
+        Just(CapabilityStatus::Enabled),
+        Just(CapabilityStatus::Warning),
+        Just(CapabilityStatus::Suspended),
+        Just(CapabilityStatus::LockedOut),
+        Just(CapabilityStatus::Deleted),
+    ];
+    let next = prop::option::weighted(0.9, -100_i64..2500);
+    (any::<bool>(), status, next).prop_map(|(is_e3, status, next)| Subscription {
+        sku: if is_e3 { E3 } else { E5 },
+        part_number: "of a product".to_owned(),
+        status,
+        seats: 40,
+        is_trial: false,
+        next: next.map(|hours| ago(-hours)),
     })
 }
 

@@ -237,7 +237,14 @@ fn clock(drift: &Drift, now: Timestamp) -> Vec<String> {
     let left =
         |at: Timestamp| if at > now { format!("in {}", at - now) } else { format!("{} ago", now - at) };
     let mut lines = Vec::new();
+    let by_subscription =
+        |one: &Evidence| matches!(one, Evidence::Subscription { .. } | Evidence::SubscriptionNotKnown { .. });
     match clock.earliest {
+        None if clock.evidence.iter().any(by_subscription) => {
+            lines.push(
+                "the subscription's own, not the 30 days: Microsoft keeps the mailbox as long".to_owned(),
+            );
+        }
         Some(earliest) if earliest == clock.latest => lines.push(format!("started {}", earliest.human())),
         Some(earliest) => {
             let uncertainty = clock.latest - earliest;
@@ -256,7 +263,8 @@ fn clock(drift: &Drift, now: Timestamp) -> Vec<String> {
     lines
 }
 
-fn evidence(evidence: &Evidence) -> String {
+/// One thing that speaks for the clock, as a sentence.
+pub fn evidence(evidence: &Evidence) -> String {
     match evidence {
         Evidence::Observed { last_with, noticed } => {
             format!("our observations: still there on {}, gone on {}", last_with.human(), noticed.human())
@@ -268,6 +276,27 @@ fn evidence(evidence: &Evidence) -> String {
             format!("assignedPlans dates the Exchange plan {} (undocumented, a hint only)", date.human())
         }
         Evidence::DeletedDateTime { date } => format!("the directory dates the deletion {}", date.human()),
+        Evidence::Subscription { product, status, next, is_deletion } => {
+            let until = next.map_or_else(
+                || "until a day that is not known".to_owned(),
+                |next| format!("until {}", next.human()),
+            );
+            let stands = match (is_deletion, status.as_str()) {
+                (true, "LockedOut") => format!("{until}: then it is deleted, and the mailbox with it"),
+                (true, _) => format!(
+                    "{until}: then it is deleted, and the mailbox with it (or locked out first, where Microsoft does that)"
+                ),
+                (false, "Deleted") => ": its data may be deleted already".to_owned(),
+                (false, _) => format!("{until}: that is only its next stage, the deletion comes later"),
+            };
+            let blank = if stands.starts_with(':') { "" } else { " " };
+            format!("the subscription of {} is {}{blank}{stands}", plain(product), plain(status))
+        }
+        Evidence::SubscriptionNotKnown { product } => format!(
+            "{} has lapsed, and Microsoft does not tell until when it keeps the mailbox (`mailkeeper doctor` says \
+             whether subscriptions can be read)",
+            plain(product)
+        ),
         Evidence::Hold { service_instance } => {
             format!(
                 "{} reports a provisioning error: a hold keeps the mailbox active",

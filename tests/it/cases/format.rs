@@ -15,6 +15,8 @@ pub struct Case {
     /// Products of the tenant by name, with their seats. A name is one of `stage::PRODUCTS`.
     #[serde(default)]
     pub products: BTreeMap<String, Seats>,
+    /// The subscriptions behind them; without it they are not known.
+    pub subscriptions: Option<Vec<SubscriptionCase>>,
     pub users: Vec<UserCase>,
     /// Kept mailboxes of the whole tenant, where there are more than the users listed.
     pub kept: Option<u64>,
@@ -42,6 +44,17 @@ pub struct Seats {
     pub warning: i64,
     #[serde(default = "enabled")]
     pub status: String,
+}
+
+/// One subscription of a product.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubscriptionCase {
+    pub product: String,
+    pub status: String,
+    pub next: Option<Timestamp>,
+    #[serde(default)]
+    pub seats: i64,
 }
 
 fn enabled() -> String {
@@ -175,8 +188,8 @@ pub struct AnswerCase {
     pub at: Timestamp,
 }
 
-/// What must be planned. Everything that is not mentioned must be empty, but deadlines, act-by dates and causes,
-/// which are only compared where they are mentioned.
+/// What must be planned. Everything that is not mentioned must be empty, but deadlines, act-by dates, evidence and
+/// causes, which are only compared where they are mentioned.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expected {
@@ -197,6 +210,9 @@ pub struct Expected {
     pub deadlines: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub act_by: Option<BTreeMap<String, String>>,
+    /// What speaks for the clock of a user, as explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<BTreeMap<String, Vec<String>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causes: Option<BTreeMap<String, String>>,
 }

@@ -6,14 +6,16 @@ use mailkeeper::diff::{Finding, diff};
 use mailkeeper::model::{
     Action, Answer, AssignedPlan, Attempt, CapabilityStatus, Catalog, Conflicts, Drift, DriftKind, KnownUser,
     LedgerEntry, License, LicenseAssignment, MAILBOX_PLANS, MailboxKind, MailboxMemory, ObservationKind,
-    OutcomeKind, Pending, Plan, PlanId, ProvisioningError, Reason, Sighting, Sku, SkuId, SkuPlan, Timestamp,
-    Undone, Units, User, UserId, UserType,
+    OutcomeKind, Pending, Plan, PlanId, ProvisioningError, Reason, Sighting, Sku, SkuId, SkuPlan,
+    Subscription, Timestamp, Undone, Units, User, UserId, UserType,
 };
 use mailkeeper::observe::fold::{Context, Memberships, fold};
 use mailkeeper::plan::{self, Input};
 use mailkeeper::policy::{Format, Policy, render};
 
-use super::format::{AttemptCase, Case, LedgerCase, LicenseCase, Look, PlanCase, Seats, UserCase};
+use super::format::{
+    AttemptCase, Case, LedgerCase, LicenseCase, Look, PlanCase, Seats, SubscriptionCase, UserCase,
+};
 
 /// Products with the plans of interest, as published by Microsoft.
 const PRODUCTS: [(&str, u128, &[&str]); 6] = [
@@ -56,7 +58,7 @@ impl Stage {
     pub fn build(case: &Case) -> Result<Self, String> {
         let policy = Policy::parse("policy.yaml", &case.policy)
             .map_err(|faults| format!("the policy is bad:\n{}", render(&faults, Format::Text)))?;
-        let catalog = catalog(&case.products)?;
+        let catalog = catalog(&case.products)?.backed_by(subscriptions(case)?);
         let ids: BTreeMap<&str, UserId> = case
             .users
             .iter()
@@ -277,6 +279,20 @@ fn catalog(products: &BTreeMap<String, Seats>) -> Result<Catalog, String> {
 
 fn undone_at(at: Timestamp) -> Undone {
     Undone { at, sent: at, action: Action::Restore, seen: None }
+}
+
+fn subscriptions(case: &Case) -> Result<Option<Vec<Subscription>>, String> {
+    let one = |one: &SubscriptionCase| {
+        Ok(Subscription {
+            sku: sku(&one.product)?,
+            part_number: one.product.clone(),
+            status: CapabilityStatus::from(one.status.clone()),
+            seats: one.seats,
+            is_trial: false,
+            next: one.next,
+        })
+    };
+    case.subscriptions.as_ref().map(|all| all.iter().map(one).collect()).transpose()
 }
 
 /// What is known of the user after all looks.
