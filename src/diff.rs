@@ -109,7 +109,8 @@ struct Case<'a> {
 impl Case<'_> {
     fn drift(&self, catalog: &Catalog, conflicts: &Conflicts) -> Drift {
         let Self { policy, rule, known, entitlement, kind, now } = *self;
-        let reading = deadline::read(known, entitlement, kind, catalog, policy.retention, now);
+        let audited = conflicts.audited(known.id());
+        let reading = deadline::read(known, entitlement, kind, catalog, audited, policy.retention, now);
         let Proposal { remedy, impossible, detail } = remedy::remedy(policy, rule, known, kind, catalog);
         let blocked = self.blocked(&reading, conflicts).or(impossible);
         let detail = detail.filter(|_| blocked == impossible);

@@ -1,5 +1,6 @@
 //! The words of the domain. No I/O, no clock, ordered collections only; uses nothing else of this crate.
 
+mod audit;
 mod drift;
 mod entitlement;
 mod id;
@@ -15,6 +16,7 @@ mod subscription;
 mod time;
 mod user;
 
+pub use audit::{Actor, ActorKind, AuditEvent};
 pub use drift::{
     Candidate, Cause, Certainty, Drift, DriftKind, Evidence, LossClock, MailboxState, Remedy, Response,
     RuleRef,

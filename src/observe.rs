@@ -7,6 +7,7 @@
 //! numbers each, and while groups are listed their members (16 bytes a member): nothing grows with the number of
 //! users.
 
+pub mod audit;
 pub mod fold;
 
 mod bin;

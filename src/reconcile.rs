@@ -118,6 +118,8 @@ pub struct Parts {
     pub policy: PolicyHolder,
     /// `mode: act`.
     pub may_act: bool,
+    /// `evidence: { audit_log: true }`.
+    pub reads_audit_log: bool,
     pub metrics: Metrics,
 }
 
@@ -318,11 +320,15 @@ impl Reconciler {
             let recorded =
                 observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
             identities::record(&parts.store, &parts.journal, recorded, was_whole, parts.clock.now())?;
+            if parts.reads_audit_log {
+                observe::audit::ask(&parts.graph, &parts.store, policy, &observed, &*parts.clock).await?;
+            }
             self.is_full_wanted &= observed.observation.kind != ObservationKind::Full;
         } else {
             let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;
         }
+        observed.conflicts.audited = observe::audit::recall(&self.parts.store)?;
         self.parts.store.put(&observed.observation)?;
         self.parts.store.flush()?;
         Ok(observed)

@@ -95,6 +95,14 @@ pub struct TenantSettings {
     pub auth: Auth,
     /// Instead of the cloud's own ones.
     pub endpoints: Option<Endpoints>,
+    pub evidence: Evidence,
+}
+
+/// What is asked beside the observations themselves; each takes a permission of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Who took a licence or deleted an account, and when.
+    pub audit_log: bool,
 }
 
 /// Which Microsoft cloud (Graph: national cloud deployments).

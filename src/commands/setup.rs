@@ -145,6 +145,7 @@ fn member(
         clock: Arc::clone(clock),
         policy: PolicyHolder::new(tenant.policy.clone()),
         may_act: settings.mode == Mode::Act,
+        reads_audit_log: tenant.evidence.audit_log,
         metrics: metrics.clone(),
     };
     let (reconciler, desk) = member_of(parts).map_err(|error| failed(chain(&error)))?;
@@ -172,6 +173,7 @@ pub fn member_of(parts: Parts) -> Result<Member, store::Error> {
     let (store, journal) = (parts.store.clone(), Arc::clone(&parts.journal));
     let (clock, policy) = (Arc::clone(&parts.clock), parts.policy.clone());
     let (tenant, may_act, graph) = (parts.name.clone(), parts.may_act, parts.graph.clone());
+    let reads_audit_log = parts.reads_audit_log;
     let reconciler = Reconciler::new(parts)?;
     let desk = Desk {
         tenant,
@@ -181,6 +183,7 @@ pub fn member_of(parts: Parts) -> Result<Member, store::Error> {
         policy,
         clock,
         may_act,
+        reads_audit_log,
         graph,
         places: None,
     };

@@ -15,7 +15,7 @@ use crate::report::status::TenantView;
 use crate::report::words;
 use crate::store::TenantStore;
 use crate::store::journal::{Entry, Journal, JournalError};
-use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats};
+use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats, Traces};
 use crate::store::shelf::Shelf;
 
 use super::summary::Counting;
@@ -32,6 +32,8 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// `mode: act`.
     pub may_act: bool,
+    /// `evidence: { audit_log: true }`.
+    pub reads_audit_log: bool,
     pub graph: Client,
     /// Where things lie on disk; `None` for a state in memory.
     pub places: Option<Places>,
@@ -102,6 +104,8 @@ impl Desk {
         let catalog = self.store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default();
         let entry = self.store.ledger(known.id())?;
         let plan = self.store.get::<Plan>()?;
+        let audited =
+            self.store.get_or_default::<Traces>()?.users.remove(&known.id()).map(|trace| trace.events);
         Ok(explain(&Facts {
             now: self.clock.now(),
             policy: &policy,
@@ -110,6 +114,7 @@ impl Desk {
             entry: entry.as_ref(),
             catalog: &catalog,
             same_address: lookup::same_address(&self.store, &known)?,
+            audited: audited.as_deref().unwrap_or_default(),
             last_complete: self.store.get_or_default::<Cursor>()?.last_complete,
             plan: plan.as_ref(),
             stopped: self.stopped(),

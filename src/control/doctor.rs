@@ -40,7 +40,7 @@ pub async fn examine(desk: &Desk) -> Examination {
         ));
     }
     if let Some(policy) = &loaded.current {
-        let needs = permissions::Needs::of(policy, desk.may_act);
+        let needs = permissions::Needs::of(policy, desk.may_act, desk.reads_audit_log);
         if answers.is_signed_in() {
             examination.findings.extend(permissions::judge(
                 &needs,
@@ -71,6 +71,8 @@ struct Answers {
     deleted: Option<Error>,
     skus: Result<Vec<crate::model::Sku>, Error>,
     subscriptions: Result<Vec<Subscription>, Error>,
+    /// Outer `None`: the settings do not ask for it.
+    audit_log: Option<Option<Error>>,
     /// `None`: no user to ask about.
     mailbox: Option<bool>,
     groups: Vec<(GroupId, GroupAnswer)>,
@@ -100,6 +102,7 @@ impl Answers {
             deleted: None,
             skus: Ok(Vec::new()),
             subscriptions: Ok(Vec::new()),
+            audit_log: None,
             mailbox: None,
             groups: Vec::new(),
         };
@@ -110,6 +113,10 @@ impl Answers {
         answers.deleted = graph.deleted_users().next().await.err();
         answers.skus = graph.subscribed_skus().await;
         answers.subscriptions = graph.subscriptions().await;
+        if desk.reads_audit_log {
+            // Nobody has this id: whether the log may be read shows all the same.
+            answers.audit_log = Some(graph.directory_audits(UserId::from_u128(0), None).await.err());
+        }
         if let Some(user) = somebody_with_a_mailbox(desk) {
             let answer = graph.mailbox_kind(user).await;
             answers.mailbox = answer.ok().map(|answer| answer != MailboxAnswer::Unreadable);
@@ -133,6 +140,7 @@ impl Answers {
             deleted: permissions::Probe::of(self.deleted.as_ref()),
             skus: permissions::Probe::of(self.skus.as_ref().err()),
             subscriptions: permissions::Probe::of(self.subscriptions.as_ref().err()),
+            audit_log: self.audit_log.as_ref().map(|error| permissions::Probe::of(error.as_ref())),
             mailbox: self.mailbox,
             groups_refused: self.groups.iter().any(|(_, answer)| matches!(answer, GroupAnswer::Refused)),
             organization_refused: self.organization.as_ref().is_err_and(is_refused),

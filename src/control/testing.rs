@@ -62,6 +62,7 @@ impl Office {
             clock: Arc::clone(&shared_clock),
             policy: policy_holder.clone(),
             may_act,
+            reads_audit_log: true,
             metrics: Metrics::new(),
         };
         let reconciler = Reconciler::new(parts).expect("an empty state opens");
@@ -73,6 +74,7 @@ impl Office {
             policy: policy_holder,
             clock: shared_clock,
             may_act,
+            reads_audit_log: true,
             graph,
             places: None,
         };

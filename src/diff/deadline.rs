@@ -6,8 +6,8 @@
 //! of its own, whose dates Microsoft gives.
 
 use crate::model::{
-    CapabilityStatus, Catalog, Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss, LossClock,
-    Presence, ProvisioningError, SkuId, Span, Timestamp, first_to_end,
+    AuditEvent, CapabilityStatus, Catalog, Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss,
+    LossClock, Presence, ProvisioningError, SkuId, Span, Timestamp, first_to_end,
 };
 use crate::policy::Retention;
 
@@ -31,18 +31,19 @@ pub fn read(
     entitlement: &Entitlement,
     kind: DriftKind,
     catalog: &Catalog,
+    audited: &[AuditEvent],
     retention: Retention,
     now: Timestamp,
 ) -> Reading {
     let license = match kind {
-        DriftKind::Unlicensed => Some(license_clock(known, entitlement, catalog, retention, now)),
+        DriftKind::Unlicensed => Some(license_clock(known, entitlement, catalog, audited, retention, now)),
         // A licence that is not listed after the deletion may have gone somewhat before it.
         DriftKind::Deleted | DriftKind::UnlicensedAndDeleted | DriftKind::Gone => {
-            known.loss.as_ref().map(|loss| loss_clock(loss, retention, now))
+            known.loss.as_ref().map(|loss| loss_clock(loss, audited, retention, now))
         }
     };
     let deletion = match kind {
-        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => deletion_clock(known, retention),
+        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => deletion_clock(known, audited, retention),
         DriftKind::Unlicensed | DriftKind::Gone => None,
     };
     let has_passed = |clock: &Option<LossClock>, limit: Span| {
@@ -85,6 +86,7 @@ fn license_clock(
     known: &KnownUser,
     entitlement: &Entitlement,
     catalog: &Catalog,
+    audited: &[AuditEvent],
     retention: Retention,
     now: Timestamp,
 ) -> LossClock {
@@ -104,7 +106,7 @@ fn license_clock(
     let hold =
         |error: &ProvisioningError| Evidence::Hold { service_instance: error.service_instance.clone() };
     let holds: Vec<Evidence> = known.user.holds(loss).map(hold).collect();
-    if holds.is_empty() { loss_clock(loss, retention, now) } else { not_running(now, holds) }
+    if holds.is_empty() { loss_clock(loss, audited, retention, now) } else { not_running(now, holds) }
 }
 
 /// Microsoft keeps the data while the subscription is suspended or locked out, and deletes it with the subscription
@@ -146,25 +148,34 @@ fn unknown(latest: Timestamp, evidence: Vec<Evidence>) -> LossClock {
     }
 }
 
-fn loss_clock(loss: &Loss, retention: Retention, now: Timestamp) -> LossClock {
+/// Our own observations count before everything else, and their earlier bound before the date of an event in between:
+/// the log may lack the one that took the mailbox. Without them the earliest hint counts that leaves the mailbox alive.
+fn loss_clock(loss: &Loss, audited: &[AuditEvent], retention: Retention, now: Timestamp) -> LossClock {
     let hint = loss.hint.filter(|date| *date <= loss.noticed);
     let hint_evidence = hint.map(|date| Evidence::AssignedPlan { date });
+    let is_of_loss = |event: &&AuditEvent| !event.is(AuditEvent::DELETE_USER);
+    let audit = audited.iter().filter(is_of_loss).cloned().map(Evidence::Audit);
     if let Some(last_with) = loss.last_with {
         let observed = Evidence::Observed { last_with, noticed: loss.noticed };
-        let evidence = std::iter::once(observed).chain(hint_evidence).collect();
+        let evidence = std::iter::once(observed).chain(hint_evidence).chain(audit).collect();
         return running(Certainty::Known, last_with, loss.noticed, retention.days, retention, evidence);
     }
     let first = Evidence::FirstSeenWithout { noticed: loss.noticed };
-    let evidence: Vec<Evidence> = std::iter::once(first).chain(hint_evidence).collect();
-    match hint.filter(|date| *date + retention.days > loss.noticed) {
+    let evidence: Vec<Evidence> = std::iter::once(first).chain(hint_evidence).chain(audit).collect();
+    let taken =
+        audited.iter().filter(|event| !event.removed.is_empty()).map(|event| event.at.min(loss.noticed));
+    let alive = hint.into_iter().chain(taken).filter(|date| *date + retention.days > loss.noticed);
+    match alive.min() {
         Some(date) => running(Certainty::Hinted, date, loss.noticed, retention.days, retention, evidence),
         None => unknown(loss.noticed.min(now), evidence),
     }
 }
 
-fn deletion_clock(known: &KnownUser, retention: Retention) -> Option<LossClock> {
+fn deletion_clock(known: &KnownUser, audited: &[AuditEvent], retention: Retention) -> Option<LossClock> {
     let Presence::Deleted { since } = known.presence else { return None };
-    let evidence = vec![Evidence::DeletedDateTime { date: since }];
+    let deletions = audited.iter().filter(|event| event.is(AuditEvent::DELETE_USER)).cloned();
+    let dated = std::iter::once(Evidence::DeletedDateTime { date: since });
+    let evidence = dated.chain(deletions.map(Evidence::Audit)).collect();
     Some(running(Certainty::Known, since, since, DELETED_RETENTION, retention, evidence))
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde_json::json;
 
-use crate::model::{GroupId, PlanId, SkuId, UserId};
+use crate::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
 
 use super::transport::Method;
 
@@ -25,6 +25,7 @@ pub enum Endpoint {
     DeletedUser,
     SubscribedSkus,
     Subscriptions,
+    DirectoryAudits,
     Group,
     GroupMembers,
     MailboxKind,
@@ -39,7 +40,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Token,
         Self::Organization,
         Self::Users,
@@ -50,6 +51,7 @@ impl Endpoint {
         Self::DeletedUser,
         Self::SubscribedSkus,
         Self::Subscriptions,
+        Self::DirectoryAudits,
         Self::Group,
         Self::GroupMembers,
         Self::MailboxKind,
@@ -75,6 +77,7 @@ impl Endpoint {
             Self::DeletedUser => "deleted_user",
             Self::SubscribedSkus => "subscribed_skus",
             Self::Subscriptions => "subscriptions",
+            Self::DirectoryAudits => "directory_audits",
             Self::Group => "group",
             Self::GroupMembers => "group_members",
             Self::MailboxKind => "mailbox_kind",
@@ -105,6 +108,7 @@ impl Endpoint {
             | Self::User
             | Self::DeletedUser
             | Self::Subscriptions
+            | Self::DirectoryAudits
             | Self::Group
             | Self::MailboxKind
             | Self::MailboxIdentity
@@ -266,6 +270,19 @@ pub(super) fn subscribed_skus() -> Request {
 
 pub(super) fn subscriptions() -> Request {
     Request::get(Endpoint::Subscriptions, "/directory/subscriptions")
+}
+
+/// Entries of the audit log in one answer: what happens to one user in a month is less.
+const AUDITS: u32 = 100;
+
+/// The newest entries about one user (Graph: directoryaudit-list).
+pub(super) fn directory_audits(user: UserId, within: Option<(Timestamp, Timestamp)>) -> Request {
+    let mut filter = format!("targetResources/any(t:t/id eq '{user}')");
+    if let Some((from, until)) = within {
+        filter.push_str(&format!(" and activityDateTime ge {from} and activityDateTime le {until}"));
+    }
+    let path = format!("/auditLogs/directoryAudits?$filter={}&$top={AUDITS}", encode(&filter));
+    Request { priority: Priority::Low, ..Request::get(Endpoint::DirectoryAudits, path) }
 }
 
 pub(super) fn group(id: GroupId) -> Request {
@@ -504,6 +521,7 @@ mod tests {
             deleted_user(USER),
             subscribed_skus(),
             subscriptions(),
+            directory_audits(USER, None),
             group(GROUP),
             group_members(GROUP),
             mailbox_kind(USER),

@@ -11,10 +11,13 @@ use crate::model::{
     Units, UserId,
 };
 
+mod audit;
 mod batch;
 mod error_body;
 mod user;
 
+pub(super) use audit::decode_audits;
+pub use audit::{Audit, AuditTarget};
 pub(super) use batch::{BatchPart, decode_batch};
 pub(super) use error_body::{decode_error, is_error_readable};
 pub use user::{DeletedUser, DeltaItem, UserPatch};

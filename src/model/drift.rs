@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupId, PlanId, Reason, SkuId, Span, Timestamp, UserId};
+use super::{AuditEvent, GroupId, PlanId, Reason, SkuId, Span, Timestamp, UserId};
 
 /// A kept mailbox that is on its way to being lost, or already is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +156,8 @@ pub enum Evidence {
     /// A lapsed subscription preserves the mailbox, and how long is not known: subscriptions cannot be read, or none of
     /// the product is on its way out.
     SubscriptionNotKnown { product: String },
+    /// The directory's audit log: who did it, and when. Dates a loss that was not observed, as a hint.
+    Audit(AuditEvent),
     /// A provisioning error of Exchange: a hold blocks the disconnect.
     Hold { service_instance: String },
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, User, UserId};
+use super::{AuditEvent, Timestamp, User, UserId};
 
 /// One user in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,14 @@ pub enum Completeness {
 pub struct Conflicts {
     /// User to another user with one of the same addresses, one of the two deleted.
     pub same_address: BTreeMap<UserId, UserId>,
+    /// What the audit log says of the user's loss and deletion, where it was asked.
+    pub audited: BTreeMap<UserId, Vec<AuditEvent>>,
+}
+
+impl Conflicts {
+    pub fn audited(&self, user: UserId) -> &[AuditEvent] {
+        self.audited.get(&user).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// Something that went wrong while observing.

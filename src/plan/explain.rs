@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::diff::{DELETED_RETENTION, Finding, diff};
 use crate::model::{
-    Attempt, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, Evidence, KnownUser,
-    LedgerEntry, License, Outlook, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced, Response, RuleRef,
-    Span, Timestamp, UserId, Verdict,
+    Attempt, AuditEvent, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, Evidence,
+    KnownUser, LedgerEntry, License, Outlook, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced,
+    Response, RuleRef, Span, Timestamp, UserId, Verdict,
 };
 use crate::policy::{Policy, Ruling};
 
@@ -168,6 +168,8 @@ pub struct Facts<'a> {
     pub catalog: &'a Catalog,
     /// Found by looking for this user's addresses, so that the explanation says what the plan says.
     pub same_address: Option<OtherAccount>,
+    /// What the audit log says of this user's loss and deletion.
+    pub audited: &'a [AuditEvent],
     pub last_complete: Option<Timestamp>,
     /// The newest plan.
     pub plan: Option<&'a Plan>,
@@ -181,7 +183,8 @@ pub struct Facts<'a> {
 pub fn explain(facts: &Facts<'_>) -> Explanation {
     let known = facts.known;
     let others = facts.same_address.iter().map(|other| (known.id(), other.id));
-    let conflicts = Conflicts { same_address: others.collect() };
+    let audited = std::iter::once((known.id(), facts.audited.to_vec())).collect();
+    let conflicts = Conflicts { same_address: others.collect(), audited };
     let finding = diff(facts.policy, known, facts.catalog, &conflicts, facts.now);
     let next = next_move(facts, &finding);
     let (verdict, summary, fate) = standing(facts, &finding);

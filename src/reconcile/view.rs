@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::act::Done;
 use crate::diff::state_of;
 use crate::model::{
-    Catalog, Drift, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, SkuId, Timestamp, UserId,
+    AuditEvent, Catalog, Drift, Evidence, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, SkuId,
+    Timestamp, UserId,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -166,8 +167,23 @@ fn risk_row(drift: &Drift, entry: Option<&LedgerEntry>, next: NextMove, now: Tim
         since: entry.map_or(now, |entry| entry.first_seen),
         deadline: drift.clock.deadline,
         act_by: drift.clock.act_by,
+        audited: audited(drift),
         next,
     }
+}
+
+fn audited(drift: &Drift) -> Vec<AuditEvent> {
+    let told = |evidence: &Evidence| match evidence {
+        Evidence::Audit(event) => Some(event.clone()),
+        Evidence::Observed { .. }
+        | Evidence::FirstSeenWithout { .. }
+        | Evidence::AssignedPlan { .. }
+        | Evidence::DeletedDateTime { .. }
+        | Evidence::Subscription { .. }
+        | Evidence::SubscriptionNotKnown { .. }
+        | Evidence::Hold { .. } => None,
+    };
+    drift.clock.evidence.iter().filter_map(told).collect()
 }
 
 fn seat_rows(catalog: &Catalog, policy: &Policy) -> Vec<SeatRow> {
@@ -213,11 +229,12 @@ fn subscription_rows(
 #[cfg(test)]
 mod tests {
     use crate::control::testing::Office;
-    use crate::model::{Backing, Span};
+    use crate::control::{Answer, Question};
+    use crate::model::{Backing, Span, UserId};
     use crate::reconcile::PassReport;
     use crate::report::words;
-    use crate::sim::scenario::Company;
     use crate::sim::scenario::products::SPE_E3;
+    use crate::sim::scenario::{Company, Person};
     use crate::sim::subscriptions::Stage;
 
     fn policy(company: &Company) -> String {
@@ -225,6 +242,21 @@ mod tests {
             "version: 1\nkeep:\n  - name: staff\n    match: {{ mail: \"*@{}\" }}\n    licenses: [SPE_E3]\n",
             company.domain
         )
+    }
+
+    /// Somebody whose only licence is a direct one.
+    fn holder(office: &Office) -> UserId {
+        let holds = |one: &&Person| matches!(&one.user.licences[..], [(sku, _)] if *sku == SPE_E3);
+        office.company.people.iter().find(holds).expect("somebody has it directly").id
+    }
+
+    fn explained(office: &Office, user: UserId) -> String {
+        let question = Question::Explain { user: user.to_string() };
+        let person = crate::control::Person { name: "a test".to_owned() };
+        match office.desk.answer(&question, &person) {
+            Some(Ok(Answer::Explanation { explanation })) => explanation.to_text(),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn resting(report: &PassReport) -> u64 {
@@ -253,11 +285,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_took_a_licence_is_in_the_status_and_in_the_explanation() {
+        let mut office = Office::open(false, policy);
+        office.pass_after(Span::from_minutes(10)).await;
+        let user = holder(&office);
+        let now = office.now();
+        office.tenant().remove_licence(now, user, SPE_E3).expect("held");
+        for _ in 0..2 {
+            office.pass_after(Span::from_minutes(10)).await;
+        }
+        let view = office.desk.shared.view().expect("a pass was made");
+        let row = view.at_risk.iter().find(|row| row.user == user).expect("at risk");
+        let [event] = &row.audited[..] else { panic!("{:?}", row.audited) };
+        assert_eq!(event.by.as_ref().map(|by| by.name.as_str()), Some("admin@contoso.com"));
+        assert_eq!(event.at, now);
+        let text = explained(&office, user);
+        assert!(text.contains("by admin@contoso.com, taking SPE_E3 away"), "{text}");
+
+        // What is not believed takes no evidence away.
+        office.tenant().set_roles(&[]);
+        office.tenant().revoke_tokens();
+        let report = office.pass_after(Span::from_minutes(10)).await;
+        assert!(report.view.last_observation.as_ref().is_some_and(|seen| !seen.is_complete()));
+        assert_eq!(
+            report.view.at_risk.iter().find(|row| row.user == user).map(|row| row.audited.len()),
+            Some(1)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn mailboxes_on_a_product_are_counted_on_from_pass_to_pass() {
         let mut office = Office::open(false, policy);
         let before = resting(&office.pass_after(Span::from_minutes(10)).await);
-        let holder = |one: &&crate::sim::scenario::Person| matches!(&one.user.licences[..], [(sku, _)] if *sku == SPE_E3);
-        let user = office.company.people.iter().find(holder).expect("somebody has it directly").id;
+        let user = holder(&office);
         let now = office.now();
         office.tenant().remove_licence(now, user, SPE_E3).expect("held");
         let delta = resting(&office.pass_after(Span::from_minutes(10)).await);

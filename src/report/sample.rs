@@ -172,6 +172,7 @@ pub fn row(id: u128, upn: &str, drift: DriftKind, cause: Cause, hours_left: i64,
         since: deadline - Span::from_days(30),
         deadline: Some(deadline),
         act_by: Some(deadline - Span::from_days(2)),
+        audited: Vec::new(),
         next,
     }
 }

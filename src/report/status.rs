@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Action, Ask, Cause, Certainty, DriftKind, MailboxState, Observation, OutcomeKind, Outlook, Plan, Reason,
-    SeatNeed, Span, TenantId, Timestamp, UserId, Verdict, Waiting,
+    Action, Ask, AuditEvent, Cause, Certainty, DriftKind, MailboxState, Observation, OutcomeKind, Outlook,
+    Plan, Reason, SeatNeed, Span, TenantId, Timestamp, UserId, Verdict, Waiting,
 };
 
 /// Everything a reader may want to know of one tenant without asking Graph or the store.
@@ -110,6 +110,9 @@ pub struct RiskRow {
     pub since: Timestamp,
     pub deadline: Option<Timestamp>,
     pub act_by: Option<Timestamp>,
+    /// What the audit log says: who did it, and when. Empty where it is not asked, or does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audited: Vec<AuditEvent>,
     pub next: NextMove,
 }
 

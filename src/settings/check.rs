@@ -13,7 +13,8 @@ use crate::policy::scalar;
 use super::environment::{Environment, expanded};
 use super::schema::{AuthFile, CloudFile, EndpointsFile, LogFormatFile, ModeFile, SettingsFile, TenantFile};
 use super::{
-    Auth, CloudName, Credential, Endpoints, Http, Log, LogFormat, Metrics, Mode, Settings, TenantSettings,
+    Auth, CloudName, Credential, Endpoints, Evidence, Http, Log, LogFormat, Metrics, Mode, Settings,
+    TenantSettings,
 };
 
 const DEFAULT_SCHEDULE: &str = "0 */10 * * * *";
@@ -156,6 +157,13 @@ impl Paths<'_, '_> {
             policy: policy?,
             auth: auth?,
             endpoints: tenant.endpoints.as_ref().map(endpoints),
+            evidence: Evidence {
+                audit_log: tenant
+                    .evidence
+                    .as_ref()
+                    .and_then(|evidence| evidence.audit_log)
+                    .unwrap_or_default(),
+            },
         })
     }
 

@@ -53,7 +53,10 @@ static TENANT: Shape = Shape::Map(&[
     Field::required("policy", &FILLED),
     Field::required("auth", &AUTH),
     Field::optional("endpoints", &ENDPOINTS),
+    Field::optional("evidence", &EVIDENCE),
 ]);
+
+static EVIDENCE: Shape = Shape::Map(&[Field::optional("audit_log", &Shape::Flag)]);
 
 static AUTH: Shape = Shape::Map(&[
     Field::optional("client_id", &ID),

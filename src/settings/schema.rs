@@ -100,6 +100,16 @@ pub struct TenantFile {
     pub auth: Option<AuthFile>,
     /// Other addresses than the cloud's own. https, or http on loopback.
     pub endpoints: Option<EndpointsFile>,
+    /// What is asked beside the observations themselves; each takes a permission of its own.
+    pub evidence: Option<EvidenceFile>,
+}
+
+/// `evidence`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceFile {
+    /// Ask the audit log who took a licence or deleted an account, and when: AuditLog.Read.All. Default false.
+    pub audit_log: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]

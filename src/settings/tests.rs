@@ -65,10 +65,22 @@ fn what_is_not_written_is_careful_and_local() {
             policy: PathBuf::from("/etc/mailkeeper/policy.yaml"),
             auth: Auth::ManagedIdentity { client_id: None },
             endpoints: None,
+            evidence: Evidence { audit_log: false },
         }],
         warnings: Vec::new(),
     };
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn the_audit_log_is_asked_only_where_somebody_wants_it() {
+    let with = |evidence: &str| {
+        let text = with("", "managed_identity: system")
+            .replace("policy: policy.yaml", &format!("policy: policy.yaml, {evidence}"));
+        good(&text).tenants.remove(0).evidence.audit_log
+    };
+    assert!(with("evidence: { audit_log: true }"));
+    assert!(!with("evidence: { audit_log: false }"));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Answer, Catalog, GroupId, KnownUser, LedgerEntry, MailboxState, Observation, Plan, Reason, Sighting,
-    SkuId, Subscription, Timestamp, UserId, Waiting,
+    Answer, AuditEvent, Catalog, GroupId, KnownUser, LedgerEntry, MailboxState, Observation, Plan, Reason,
+    Sighting, SkuId, Subscription, Timestamp, UserId, Waiting,
 };
 
 use super::codec::{Encoding, Record};
@@ -49,6 +49,7 @@ singles! {
     Reflected = "reflected";
     Identities = "identities";
     Subscriptions = "subscriptions";
+    Traces = "traces";
 }
 
 impl Record for Vec<KnownUser> {
@@ -139,6 +140,39 @@ pub struct Subscriptions {
     pub asked_at: Option<Timestamp>,
     /// Why the newest question brought nothing.
     pub failure: Option<String>,
+}
+
+/// What the audit log was asked and said, of users whose loss or deletion is new. Bounded by whoever asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Traces {
+    pub users: BTreeMap<UserId, Trace>,
+    /// The tenant refuses to filter by user and time together.
+    pub is_plain: bool,
+    /// Why the newest question brought nothing.
+    pub failure: Option<String>,
+    /// After a failure: not before this.
+    pub next_try: Option<Timestamp>,
+}
+
+/// What is known from the log of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    pub trouble: Trouble,
+    /// Answers so far.
+    pub asked: u8,
+    /// When to ask again; `None`: everything was told, or it was asked often enough.
+    pub next: Option<Timestamp>,
+    pub events: Vec<AuditEvent>,
+}
+
+/// What the log was asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Last observed with a licence, if ever, and first without.
+    pub lost: Option<(Option<Timestamp>, Timestamp)>,
+    /// When the account was deleted.
+    pub deleted: Option<Timestamp>,
 }
 
 /// Summary of the last pass, for status and readiness.

@@ -1,5 +1,6 @@
 //! Observing against the simulated tenant: what a pass costs, and that deltas and listings come to the same.
 
+mod audit;
 mod cost;
 mod delta;
 mod lab;

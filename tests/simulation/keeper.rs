@@ -94,6 +94,7 @@ impl Keeper {
             clock,
             policy: PolicyHolder::new(setting.policy.to_owned()),
             may_act: setting.may_act && setting.sabotage != Some(Sabotage::NeverActs),
+            reads_audit_log: true,
             metrics: Metrics::new(),
         };
         let (reconciler, desk) =

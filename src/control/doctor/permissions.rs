@@ -17,11 +17,12 @@ pub struct Needs {
     pub restore: bool,
     pub group_membership: bool,
     pub usage_location: bool,
+    pub audit_log: bool,
     pub may_act: bool,
 }
 
 impl Needs {
-    pub fn of(policy: &Policy, may_act: bool) -> Self {
+    pub fn of(policy: &Policy, may_act: bool, audit_log: bool) -> Self {
         let wants = |response: Response| response != Response::Report;
         let licensed =
             || policy.keep.iter().filter(|rule| wants(rule.on_license_lost) && !rule.licenses.is_empty());
@@ -32,6 +33,7 @@ impl Needs {
             restore: policy.keep.iter().any(|rule| wants(rule.on_deleted)),
             group_membership: licensed().any(|rule| rule.assign != Assign::Direct),
             usage_location: licensed().any(|rule| rule.usage_location.is_some()),
+            audit_log,
             may_act,
         }
     }
@@ -63,6 +65,8 @@ pub struct Probes {
     pub deleted: Probe,
     pub skus: Probe,
     pub subscriptions: Probe,
+    /// `None`: the settings do not ask for it.
+    pub audit_log: Option<Probe>,
     /// `None`: there was no mailbox to ask about.
     pub mailbox: Option<bool>,
     pub groups_refused: bool,
@@ -82,7 +86,9 @@ const BROAD: [(&str, &str); 8] = [
 ];
 
 /// Reads that deploy/entra/permissions.md offers and this version does not make.
-const UNUSED: [&str; 3] = ["AuditLog.Read.All", "Reports.Read.All", "Application.Read.All"];
+const UNUSED: [&str; 2] = ["Reports.Read.All", "Application.Read.All"];
+
+const AUDIT_LOG: &str = "AuditLog.Read.All";
 
 const GRANT: &str = "grant it as APPLICATION permission and give admin consent (deploy/entra/permissions.md); a fresh \
 consent takes some minutes to show";
@@ -150,6 +156,7 @@ fn reads(needs: &Needs, probes: &Probes) -> Vec<Finding> {
         ),
     });
     findings.push(subscriptions(&probes.subscriptions));
+    findings.extend(probes.audit_log.as_ref().map(audit_log));
     findings
 }
 
@@ -186,6 +193,20 @@ fn read(what: &str, probe: &Probe, permission: &str, why: &str) -> Finding {
 fn missing(what: &str, permission: &str, why: &str) -> Finding {
     let what = format!("{what} cannot be read: {permission} is missing");
     Finding::new(Level::Error, Area::Permissions, what, why, GRANT)
+}
+
+/// Asked for by the settings, so a missing permission is a mistake of somebody's; nothing depends on it.
+fn audit_log(probe: &Probe) -> Finding {
+    let (what, to_do) = match probe {
+        Probe::Works => return Finding::ok(Area::Permissions, "the audit log can be read"),
+        Probe::Refused => ("the audit log cannot be read: AuditLog.Read.All is missing".to_owned(), GRANT),
+        Probe::Unanswered(error) => (
+            format!("the audit log could not be read: {error}"),
+            "mailkeeper asks again an hour after a failure",
+        ),
+    };
+    let why = "`evidence: { audit_log: true }` asks for it, and nobody is told who took a licence";
+    Finding::new(Level::Warning, Area::Permissions, what, why, to_do)
 }
 
 /// A permission for a write: whether it is wanted, what it is for, and what happens without it.
@@ -254,6 +275,12 @@ fn superfluous(needs: &Needs, roles: &BTreeSet<&str>) -> Vec<Finding> {
             None if is_mail => {
                 Some((Level::Warning, format!("{role} is superfluous: mailkeeper reads no mail")))
             }
+            None if *role == AUDIT_LOG && needs.audit_log => None,
+            None if *role == AUDIT_LOG => {
+                let what =
+                    format!("{role} is held, and the settings do not ask for it (evidence: audit_log)");
+                Some((Level::Note, what))
+            }
             None if UNUSED.contains(role) => Some((Level::Note, format!("{role} is held and not used"))),
             None => unneeded_write(needs, role),
         };
@@ -288,6 +315,7 @@ mod tests {
         restore: true,
         group_membership: false,
         usage_location: false,
+        audit_log: false,
         may_act: true,
     };
 
@@ -297,6 +325,7 @@ mod tests {
             deleted: Probe::Works,
             skus: Probe::Works,
             subscriptions: Probe::Works,
+            audit_log: None,
             mailbox: Some(true),
             groups_refused: false,
             organization_refused: false,

@@ -1,13 +1,14 @@
 //! The reads of the directory: users, deleted users, products, subscriptions, groups.
 
-use crate::model::{GroupId, Sku, Subscription, User, UserId};
+use crate::model::{GroupId, Sku, Subscription, Timestamp, User, UserId};
 
 use super::super::error::{Error, ErrorAnswer};
 use super::super::link::GraphUrl;
 use super::super::request::{self, Endpoint, UserShard};
 use super::super::response::{
-    DeletedUser, Group, Organization, decode_count, decode_deleted_user, decode_deleted_users, decode_group,
-    decode_member_ids, decode_organization, decode_skus, decode_subscriptions, decode_user, decode_users,
+    Audit, DeletedUser, Group, Organization, decode_audits, decode_count, decode_deleted_user,
+    decode_deleted_users, decode_group, decode_member_ids, decode_organization, decode_skus,
+    decode_subscriptions, decode_user, decode_users,
 };
 use super::super::throttle::TenantSize;
 use super::{Client, DeltaPager, Pager, absent_as_none};
@@ -101,6 +102,18 @@ impl Client {
     /// As every read.
     pub async fn subscriptions(&self) -> Result<Vec<Subscription>, Error> {
         Pager::new(self.clone(), request::subscriptions(), decode_subscriptions).all().await
+    }
+
+    /// The newest entries of the audit log about a user, one page of them; `within`: not before and not after.
+    ///
+    /// # Errors
+    /// As every read; a 400 where the tenant refuses the filter.
+    pub async fn directory_audits(
+        &self,
+        user: UserId,
+        within: Option<(Timestamp, Timestamp)>,
+    ) -> Result<Vec<Audit>, Error> {
+        Ok(self.read(&request::directory_audits(user, within), decode_audits).await?.items)
     }
 
     /// One group; `None` when there is none by that id.

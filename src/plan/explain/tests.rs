@@ -168,6 +168,7 @@ fn told(known: &KnownUser, beside: Beside) -> String {
         known,
         entry: beside.entry.as_ref(),
         catalog: &catalog,
+        audited: &[],
         same_address: beside.same_address,
         last_complete: Some(NOW - Span::from_minutes(4)),
         plan: beside.plan.as_ref(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Action, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict};
+use crate::model::{Action, ActorKind, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict};
 
 use super::{Backed, Explanation, ObservedView, OtherAccount, RuleView, Standing};
 
@@ -297,6 +297,19 @@ pub fn evidence(evidence: &Evidence) -> String {
              whether subscriptions can be read)",
             plain(product)
         ),
+        Evidence::Audit(event) => {
+            let by = event.by.as_ref().map_or_else(
+                || "it does not say by whom".to_owned(),
+                |actor| match actor.kind {
+                    ActorKind::User => format!("by {}", plain(&actor.name)),
+                    ActorKind::Application => format!("by the application {}", plain(&actor.name)),
+                },
+            );
+            let taken: Vec<String> = event.removed.iter().map(|product| plain(product)).collect();
+            let taken =
+                if taken.is_empty() { String::new() } else { format!(", taking {} away", taken.join(", ")) };
+            format!("the audit log: {} on {}, {by}{taken}", plain(&event.activity), event.at.human())
+        }
         Evidence::Hold { service_instance } => {
             format!(
                 "{} reports a provisioning error: a hold keeps the mailbox active",

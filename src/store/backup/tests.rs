@@ -66,9 +66,9 @@ fn what_was_exported_is_imported() {
     store.put_users([known(123_456, 0)]).expect("written");
     let (header, counts) = import(&store, &mut Bytes::new(&bytes)).expect("imported");
     assert_eq!((header.made_at, header.journal_head), (AT, Some(Head::default())));
-    // All but the recycle bin, the small groups and the subscriptions: after an import everything is read
+    // All but the recycle bin, the small groups, the subscriptions and the traces: after an import everything is read
     // anew. How far the records have the journal stands in the header, and what of them is in the journal is compared.
-    assert_eq!(counts, Counts { users: 5001, ledger: 1, records: NAMES.len() as u64 - 5 });
+    assert_eq!(counts, Counts { users: 5001, ledger: 1, records: NAMES.len() as u64 - 6 });
 
     let expected = filled();
     let mut answers = expected.get_or_default::<Approvals>().expect("readable");

@@ -6,13 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Action, Answer, Attempt, CapabilityStatus, Catalog, DriftKind, GroupId, KnownUser, LedgerEntry,
-    MailboxState, Observation, ObservationKind, OutcomeKind, Pending, Plan, Reason, Sighting, SkuId,
-    Subscription, Timestamp,
+    Action, Actor, ActorKind, Answer, Attempt, AuditEvent, CapabilityStatus, Catalog, DriftKind, GroupId,
+    KnownUser, LedgerEntry, MailboxState, Observation, ObservationKind, OutcomeKind, Pending, Plan, Reason,
+    Sighting, SkuId, Subscription, Timestamp,
 };
 use crate::store::Error;
 use crate::store::records::{
     Approvals, Binned, Cursor, Hold, LastPass, Probing, RecycleBin, Seats, SmallGroups, Subscriptions, Tally,
+    Trace, Traces, Trouble,
 };
 use crate::store::samples::{full, id, known, user};
 
@@ -126,6 +127,7 @@ fn hold_approvals_and_tally() {
 fn seats_plan_observation_and_last_pass() {
     check(&Seats { catalog: Catalog::default(), read_at: AT }, "seats");
     check(&sample_of_subscriptions(), "subscriptions");
+    check(&sample_of_traces(), "traces");
     check(&Plan { made_at: AT, ..Plan::default() }, "plan");
     let observation = Observation {
         kind: ObservationKind::Full,
@@ -156,6 +158,15 @@ fn sample_of_subscriptions() -> Subscriptions {
     };
     let failure = Some("no answer in 20 s".into());
     Subscriptions { list: vec![subscription], read_at: Some(AT), asked_at: Some(AT), failure }
+}
+
+fn sample_of_traces() -> Traces {
+    let actor = Actor { kind: ActorKind::User, name: "admin@contoso.com".into() };
+    let activity = AuditEvent::CHANGE_LICENSE.to_owned();
+    let event = AuditEvent { at: AT, activity, by: Some(actor), removed: vec!["SPE_E3".into()] };
+    let trouble = Trouble { lost: Some((Some(AT), AT)), deleted: None };
+    let trace = Trace { trouble, asked: 1, next: Some(AT), events: vec![event] };
+    Traces { users: BTreeMap::from([(id(1), trace)]), is_plain: true, failure: None, next_try: Some(AT) }
 }
 
 /// Written before the subscriptions were known.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mailkeeper::model::Timestamp;
+use mailkeeper::model::{AuditEvent, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One case: what is wanted, what was observed, what was done before, and what must be planned.
@@ -74,6 +74,9 @@ pub struct UserCase {
     /// The complete observations that changed something, oldest first.
     pub seen: Vec<Look>,
     pub ledger: Option<LedgerCase>,
+    /// What the audit log said of the loss or deletion.
+    #[serde(default)]
+    pub audited: Vec<AuditEvent>,
     /// Another user with one of the same addresses, one of the two deleted.
     pub same_address_as: Option<String>,
 }

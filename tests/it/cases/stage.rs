@@ -73,6 +73,7 @@ impl Stage {
             if let Some(other) = &user.same_address_as {
                 conflicts.same_address.insert(id, find(other)?);
             }
+            conflicts.audited.insert(id, user.audited.clone());
             known.insert(id, folded(id, user, &policy, &catalog)?);
         }
         let mut stage = Self {

@@ -1,5 +1,6 @@
 //! A tenant, a store and a client, and what the tests ask of them.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct Lab {
     pub store: TenantStore,
     pub client: Client,
     pub policy: Policy,
+    /// The test takes permissions away.
+    may_be_denied: Cell<bool>,
 }
 
 pub const POLICY: &str = "
@@ -73,7 +76,7 @@ impl Lab {
         let policy = Policy::parse("policy.yaml", &policy(&company)).expect("a good policy");
         let store = TenantStore::new(Arc::new(MemoryKv::new()), TenantOptions::new(seed).id);
         let client = client(&odd, &clock);
-        Self { company, odd, clock, store, client, policy }
+        Self { company, odd, clock, store, client, policy, may_be_denied: Cell::new(false) }
     }
 
     /// One observation, some minutes after the last one.
@@ -110,6 +113,15 @@ impl Lab {
         facts(&store)
     }
 
+    /// Leaves the application only these permissions: from here on it may be denied something.
+    pub fn leave_permissions(&self, roles: &[&str]) {
+        self.may_be_denied.set(true);
+        self.act(|tenant, _| {
+            tenant.set_roles(roles);
+            tenant.revoke_tokens();
+        });
+    }
+
     pub fn act(&self, act: impl FnOnce(&mut Tenant, Timestamp)) {
         act(&mut self.odd.inner.tenant(), self.clock.now());
     }
@@ -118,7 +130,7 @@ impl Lab {
 /// The least permissions were enough.
 impl Drop for Lab {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.may_be_denied.get() {
             let counters = self.odd.inner.tenant().counters().clone();
             assert_eq!(counters.denied, 0, "denied for want of a permission: {counters:?}");
         }

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use mailkeeper::graph::transport::{HttpRequest, HttpResponse, Transport, TransportError};
 use mailkeeper::sim::network::SimTransport;
 
+const AUDITS: &str = "/auditLogs/directoryAudits?";
+
 /// How the server differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quirks {
@@ -20,6 +22,10 @@ pub struct Quirks {
     pub token_status: Option<u16>,
     /// The status that answers the question about subscriptions.
     pub subscriptions_status: Option<u16>,
+    /// The status that answers every question to the audit log.
+    pub audit_status: Option<u16>,
+    /// The status that answers a question to the audit log that names a time.
+    pub audit_time_status: Option<u16>,
     /// The status that answers batches.
     pub batch_status: Option<u16>,
 }
@@ -87,6 +93,10 @@ impl Odd {
             quirks.delta_status.filter(|_| request.url.contains("/users/delta")),
             quirks.token_status.filter(|_| has_token),
             quirks.subscriptions_status.filter(|_| request.url.ends_with("/directory/subscriptions")),
+            quirks.audit_status.filter(|_| request.url.contains(AUDITS)),
+            quirks
+                .audit_time_status
+                .filter(|_| request.url.contains(AUDITS) && request.url.contains("activityDateTime")),
             quirks.batch_status.filter(|_| request.url.ends_with("/$batch")),
         ]
         .into_iter()

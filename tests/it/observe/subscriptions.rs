@@ -38,12 +38,9 @@ async fn no_answer_makes_an_observation_incomplete_and_none_is_asked_for_in_each
 #[tokio::test(start_paused = true)]
 async fn a_missing_permission_is_told_from_the_others_and_heals() {
     let lab = Lab::new(40, 1);
-    lab.act(|tenant, _| tenant.set_roles(&["User.Read.All", "LicenseAssignment.Read.All"]));
+    lab.leave_permissions(&["User.Read.All", "LicenseAssignment.Read.All"]);
     assert_eq!(lab.believed().await.catalog.subscriptions(), None);
-    lab.act(|tenant, _| {
-        tenant.set_roles(&["User.Read.All", "LicenseAssignment.Read.All", "Organization.Read.All"]);
-        tenant.revoke_tokens();
-    });
+    lab.leave_permissions(&["User.Read.All", "LicenseAssignment.Read.All", "Organization.Read.All"]);
     lab.clock.sleep(Span::from_hours(1).to_duration()).await;
     let observed = lab.believed().await;
     assert!(observed.catalog.subscriptions().is_some_and(|list| !list.is_empty()));
