@@ -232,6 +232,7 @@ async fn the_page_says_what_is_at_risk_and_what_happens_next() {
         "mailkeeper approve a-7k2m",
         "2 missing, needed by 2026-11-24 00:00 UTC (in 12h)",
         "passed the limit",
+        "SPE_E5: 57 kept mailboxes rest on an expired subscription in its grace period (Warning)",
     ];
     for text in expected {
         assert!(body.contains(text), "{text}");

@@ -6,6 +6,7 @@ use mailkeeper::sim::administrator::DeletedFrom;
 use mailkeeper::sim::faults::Faults;
 use mailkeeper::sim::rng::Rng;
 use mailkeeper::sim::scenario::{Company, Role, products};
+use mailkeeper::sim::subscriptions::Stage;
 use mailkeeper::sim::tenant::Tenant;
 
 use super::people::{People, Person};
@@ -39,6 +40,11 @@ pub enum TenantAct {
     ChangeSeats {
         sku: SkuId,
         spare: u32,
+    },
+    /// Nobody renews a product, or somebody does.
+    Subscription {
+        sku: SkuId,
+        stage: Stage,
     },
     RevokeTokens,
     LosePermission(&'static str),
@@ -157,8 +163,10 @@ fn other(people: &People, rng: &mut Rng) -> Act {
         5 => Act::Tenant(TenantAct::Promote(victim)),
         6 => Act::Tenant(TenantAct::AddDuplicate(victim)),
         7 => Act::Tenant(TenantAct::HardDelete(victim)),
-        8..=10 => {
-            Act::Tenant(TenantAct::ChangeSeats { sku, spare: u32::try_from(rng.below(4)).unwrap_or(0) })
+        8..=9 => Act::Tenant(TenantAct::ChangeSeats { sku, spare: u32::try_from(rng.below(4)).unwrap_or(0) }),
+        10 => {
+            let stages = [Stage::Enabled, Stage::Warning, Stage::Suspended];
+            Act::Tenant(TenantAct::Subscription { sku, stage: *rng.pick(&stages).unwrap_or(&Stage::Enabled) })
         }
         11 => Act::Tenant(TenantAct::RevokeTokens),
         12 => Act::Tenant(TenantAct::LosePermission(rng.pick(&PERMISSIONS).unwrap_or(&PERMISSIONS[0]))),
@@ -202,6 +210,7 @@ impl TenantAct {
             | Self::Promote(user)
             | Self::AddDuplicate(user) => Some(*user),
             Self::ChangeSeats { .. }
+            | Self::Subscription { .. }
             | Self::RevokeTokens
             | Self::LosePermission(_)
             | Self::RegainPermissions
@@ -270,6 +279,7 @@ impl TenantAct {
                 let consumed = tenant.seats(*sku).map_or(0, |seats| seats.consumed);
                 tenant.set_seats(now, *sku, consumed + spare);
             }
+            Self::Subscription { sku, stage } => tenant.set_subscription_stage(now, *sku, *stage),
             Self::RevokeTokens => tenant.revoke_tokens(),
             Self::LosePermission(lost) => {
                 let left: Vec<&str> = PERMISSIONS.iter().filter(|role| *role != lost).copied().collect();

@@ -7,6 +7,7 @@ use mailkeeper::clock::Clock;
 use mailkeeper::model::{Span, UserId};
 use mailkeeper::reconcile::Purpose;
 use mailkeeper::sim::scenario::products;
+use mailkeeper::sim::subscriptions::Stage;
 use mailkeeper::sim::truth::MailboxState;
 
 use super::super::acts::TenantAct;
@@ -30,6 +31,9 @@ impl Run {
         self.hold_during = None;
         self.may_act = true;
         self.act_on_tenant(&TenantAct::RegainPermissions);
+        for sku in [products::SPE_E3, products::SPE_E5, products::EXCHANGESTANDARD] {
+            self.act_on_tenant(&TenantAct::Subscription { sku, stage: Stage::Enabled });
+        }
         write_policy(&self.policy, &self.shape, &self.company, self.sabotage);
         self.start()?;
         self.resume();
