@@ -125,7 +125,9 @@ pub fn outlook(sku: &Sku, subscriptions: Option<&[Subscription]>) -> Option<Outl
     let mut mine: Vec<&Subscription> = all.iter().filter(|one| one.sku == sku.id).collect();
     // A date that is not known counts as the soonest.
     mine.sort_by_key(|one| one.next);
-    let usable: i64 = mine.iter().filter(|one| one.is_usable()).map(|one| one.seats).sum();
+    // What a server says may be any number.
+    let seats = mine.iter().filter(|one| one.is_usable()).map(|one| one.seats);
+    let usable = seats.fold(0, i64::saturating_add);
     let look = |one: &Subscription, short: i64| Outlook {
         backing: Backing::of(one),
         next: one.next,
@@ -159,10 +161,11 @@ fn rank(subscription: &Subscription) -> bool {
 /// From the product alone (Graph: licenseUnitsDetail).
 fn counted(sku: &Sku) -> Option<Outlook> {
     let units = sku.units;
-    let (usable, lost) = (units.enabled.saturating_add(units.warning), units.suspended + units.locked_out);
+    let usable = units.enabled.saturating_add(units.warning);
+    let lost = units.suspended.saturating_add(units.locked_out);
     let (backing, short) = if lost > 0 && sku.consumed > usable {
         let backing = if units.suspended > 0 { Backing::Suspended } else { Backing::LockedOut };
-        (backing, sku.consumed - usable)
+        (backing, sku.consumed.saturating_sub(usable))
     } else if units.warning > 0 {
         (Backing::Warning, sku.consumed.saturating_sub(units.enabled))
     } else if usable > 0 {
@@ -260,6 +263,16 @@ mod tests {
         assert_eq!(seen(40, units(30, 20, 0)), Some((Backing::Warning, 10)));
         assert_eq!(seen(40, units(0, 0, 50)), Some((Backing::Suspended, 40)));
         assert_eq!(seen(40, units(0, 0, 0)), None);
+    }
+
+    #[test]
+    fn numbers_that_no_tenant_has_break_nothing() {
+        use CapabilityStatus::{Enabled, Suspended, Warning};
+        let absurd = |seats| [Enabled, Warning, Warning, Suspended].map(|status| one(status, seats, 1));
+        assert_eq!(seen(5, &absurd(i64::MAX)).2, 5, "too careful rather than too late");
+        assert_eq!(seen(i64::MAX, &absurd(i64::MIN)), (Backing::Suspended, Some(day(1)), i64::MAX));
+        let units = Units { enabled: i64::MAX, warning: 1, suspended: i64::MAX, locked_out: i64::MAX };
+        assert_eq!(outlook(&sku(i64::MIN, units), None).map(|outlook| outlook.short), Some(0));
     }
 
     #[test]

@@ -36,7 +36,7 @@ const MAX_REQUESTS: u32 = 150;
 const MAX_WAIT: Duration = Duration::from_secs(3 * 3600);
 
 /// How many calls of the client [`graph_answer`] knows.
-pub const CALLS: u8 = 18;
+pub const CALLS: u8 = 19;
 
 const STATUSES: [u16; 20] =
     [200, 201, 202, 204, 206, 302, 400, 401, 403, 404, 409, 410, 412, 424, 429, 500, 502, 503, 504, 509];
@@ -102,7 +102,8 @@ async fn make(client: &Client, call: u8) {
         }
         15 => tame(&client.assign_license(USER, SKU, &[].into()).await.detail),
         16 => tame(&client.restore(USER, &RestoreOptions::default()).await.detail),
-        _ => tame(&client.add_group_member(GROUP, USER).await.detail),
+        17 => tame(&client.add_group_member(GROUP, USER).await.detail),
+        _ => readable(client.directory_audits(USER, None).await),
     }
 }
 

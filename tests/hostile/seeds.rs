@@ -17,6 +17,7 @@ const AT: Timestamp = Timestamp::from_secs(1_795_000_000);
 
 const USER: &str = r#"{"id":"6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0","userPrincipalName":"adams@contoso.com","displayName":"Adams","mail":null,"proxyAddresses":["SMTP:adams@contoso.com"],"accountEnabled":true,"userType":"Member","usageLocation":"NO","onPremisesSyncEnabled":null,"createdDateTime":"2026-01-05T09:00:00Z","deletedDateTime":"2026-11-20T09:00:00Z","assignedLicenses":[{"disabledPlans":[],"skuId":"c7df2760-2c81-4ef7-b578-5b5392b571df"}],"assignedPlans":[{"assignedDateTime":"2026-01-05T09:00:00.1234567Z","capabilityStatus":"Enabled","service":"exchange","servicePlanId":"efb87545-963c-4e0d-99df-69c6916d9eb0"}],"licenseAssignmentStates":[{"skuId":"c7df2760-2c81-4ef7-b578-5b5392b571df","disabledPlans":[],"assignedByGroup":null,"state":"Active","error":"None","lastUpdatedDateTime":"2026-01-05T09:00:00Z"}],"serviceProvisioningErrors":[{"createdDateTime":"2026-01-05T09:00:00Z","isResolved":false,"serviceInstance":"exchange/X"}]}"#;
 const SKU: &str = r#"{"id":"a_b","skuId":"c7df2760-2c81-4ef7-b578-5b5392b571df","skuPartNumber":"SPE_E3","appliesTo":"User","capabilityStatus":"Enabled","consumedUnits":14,"prepaidUnits":{"enabled":25,"suspended":0,"warning":0,"lockedOut":0},"servicePlans":[{"servicePlanId":"efb87545-963c-4e0d-99df-69c6916d9eb0","servicePlanName":"EXCHANGE_S_ENTERPRISE","appliesTo":"User"}]}"#;
+const AUDIT: &str = r#"{"activityDisplayName":"Change user license","activityDateTime":"2026-11-20T08:02:00.1234567Z","result":"success","initiatedBy":{"app":null,"user":{"userPrincipalName":"a@b"}},"targetResources":[{"id":"c7df2760-2c81-4ef7-b578-5b5392b571df","modifiedProperties":[{"displayName":"AssignedLicense","oldValue":"[\"c7df2760-2c81-4ef7-b578-5b5392b571df\"]","newValue":"[]"}]}]}"#;
 const SUBSCRIPTION: &str = r#"{"skuId":"c7df2760-2c81-4ef7-b578-5b5392b571df","skuPartNumber":"SPE_E3","status":"Enabled","totalLicenses":25,"isTrial":false,"nextLifecycleDateTime":"2027-01-05T09:00:00Z"}"#;
 const GROUP: &str = r#"{"id":"5d9b1f3a-70c6-4a3e-8c7e-1f9f0c9b2e01","displayName":"G","assignedLicenses":[{"skuId":"c7df2760-2c81-4ef7-b578-5b5392b571df","disabledPlans":[]}],"onPremisesSyncEnabled":null,"groupTypes":["DynamicMembership"]}"#;
 const ORGANIZATION: &str = r#"{"id":"9d1c7f3e-3f43-4a52-9a35-0d2c55f1a001","displayName":"Contoso","verifiedDomains":[{"name":"contoso.com"}]}"#;
@@ -48,6 +49,7 @@ pub fn graph_answers() -> Vec<Vec<u8>> {
         USER.to_owned(),
         USER.to_owned(),
         String::new(),
+        page("", AUDIT),
     ];
     let headers = [
         "2",

@@ -288,6 +288,7 @@ mod properties {
         let _directory =
             (decode_skus(body), decode_subscriptions(body), decode_group(body), decode_organization(body));
         let _mailbox = (decode_mailbox_kind(body), decode_mailbox_identity(body), decode_count(body));
+        let _audits = decode_audits(body);
         let _parts = (decode_batch(body), decode_member_ids(body), decode_object(body));
         let _error =
             decode_error(&HttpResponse { status: 400, headers: Vec::new(), body: body.to_vec() }, "c");
