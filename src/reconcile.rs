@@ -313,11 +313,8 @@ impl Reconciler {
         };
         let plan = plan::plan(&input);
         let mut known = BTreeMap::new();
-        for step in &plan.steps {
-            if let Some(user) = self.parts.store.user(step.user)? {
-                known.insert(step.user, user);
-            }
-        }
+        let concerned = plan.steps.iter().map(|step| step.user).collect();
+        self.parts.store.visit_users(&concerned, |id, user| known.extend(user.map(|user| (id, user))))?;
         Ok(plan::checked(plan, input, &known))
     }
 
