@@ -7,10 +7,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
 use crate::errors::chain;
-use crate::graph::{Client, RestoreOptions};
+use crate::graph::{Client, Refusal, RestoreOptions, WriteResult};
 use crate::invariant::{InvariantId, holds};
 use crate::model::{Action, Outcome, OutcomeKind, Plan, Reason, Step, Timestamp, UserId};
 use crate::plan::pace;
@@ -22,6 +23,15 @@ const READ_BACKS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3
 
 /// Requests for one step within one pass: the first and two repeats after unclear answers that were read back.
 const SENDS_PER_STEP: u32 = 3;
+
+/// Steps that wait beside those under way, because Graph told them to come back later.
+const WAITING: usize = 32;
+
+/// Longest `Retry-After` that a step waits for; a longer one is left to the next pass.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Waits of one step within one pass.
+const PATIENCE: u32 = 2;
 
 /// What acting needs.
 pub struct Hands<'a> {
@@ -51,20 +61,34 @@ pub const AT_ONCE: usize = 8;
 /// sent is an outcome.
 pub async fn act(plan: &Plan, hands: &Hands<'_>) -> Vec<Done> {
     let broken = OnceLock::new();
+    let turns = Semaphore::new(hands.at_once);
     let mut sending = Vec::with_capacity(plan.steps.len());
-    for step in &plan.steps {
-        sending.push(take_step(step, plan, hands, &broken));
+    for (place, step) in plan.steps.iter().enumerate() {
+        let taken = take_step(step, plan, hands, &broken, &turns);
+        sending.push(async move { (place, taken.await) });
     }
-    stream::iter(sending).buffered(hands.at_once).collect().await
+    // One after the other means that nobody overtakes one that waits.
+    let begun = if hands.at_once == 1 { 1 } else { hands.at_once + WAITING };
+    let mut done: Vec<(usize, Done)> = stream::iter(sending).buffer_unordered(begun).collect().await;
+    done.sort_unstable_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, done)| done).collect()
 }
 
 /// One step, unless acting was stopped or broke before its turn.
-async fn take_step(step: &Step, plan: &Plan, hands: &Hands<'_>, broken: &OnceLock<String>) -> Done {
+async fn take_step(
+    step: &Step,
+    plan: &Plan,
+    hands: &Hands<'_>,
+    broken: &OnceLock<String>,
+    turns: &Semaphore,
+) -> Done {
+    // Turns are given in the order of asking, and that is the order of the plan.
+    let turn = turns.acquire().await.ok();
     let stopped = (hands.stopped)().map(|reason| reason.sentence().to_owned());
     let outcome = match stopped.or_else(|| broken.get().cloned()) {
         Some(detail) => not_sent(detail),
         None => match intend(step, plan, hands) {
-            Ok(()) => send(step, hands).await,
+            Ok(()) => send(step, hands, turns, turn).await,
             Err(error) => not_sent(stop_all(&error, broken)),
         },
     };
@@ -140,10 +164,27 @@ fn record(step: &Step, outcome: &Outcome, at: Timestamp, hands: &Hands<'_>) -> R
 }
 
 /// Sends, and after an unclear answer reads before sending again.
-async fn send(step: &Step, hands: &Hands<'_>) -> Outcome {
-    let mut sends = 1;
+async fn send<'a>(
+    step: &Step,
+    hands: &Hands<'_>,
+    turns: &'a Semaphore,
+    mut turn: Option<SemaphorePermit<'a>>,
+) -> Outcome {
+    let (mut sends, mut refusals) = (1, 0);
     loop {
-        let outcome = request(step, hands.graph).await;
+        let result = request(step, hands.graph).await;
+        if let Some(delay) = asked_to_wait(&result).filter(|_| refusals < PATIENCE) {
+            refusals += 1;
+            // Others go ahead meanwhile.
+            drop(turn.take());
+            hands.clock.sleep(delay).await;
+            turn = turns.acquire().await.ok();
+            if (hands.stopped)().is_none() {
+                continue;
+            }
+            return result.into_outcome();
+        }
+        let outcome = result.into_outcome();
         if outcome.kind != OutcomeKind::Uncertain {
             return outcome;
         }
@@ -158,8 +199,14 @@ async fn send(step: &Step, hands: &Hands<'_>) -> Outcome {
     }
 }
 
-async fn request(step: &Step, graph: &Client) -> Outcome {
-    let result = match &step.action {
+/// The delay after which a request that was refused for going too fast may be repeated within this pass.
+fn asked_to_wait(result: &WriteResult) -> Option<Duration> {
+    let is_throttled = result.refusal == Some(Refusal::Throttled);
+    result.retry_after.filter(|delay| is_throttled && *delay <= LONGEST_WAIT)
+}
+
+async fn request(step: &Step, graph: &Client) -> WriteResult {
+    match &step.action {
         Action::AssignLicense { sku, disabled_plans, .. } => {
             graph.assign_license(step.user, *sku, disabled_plans).await
         }
@@ -167,8 +214,7 @@ async fn request(step: &Step, graph: &Client) -> Outcome {
         Action::AddToGroup { group } => graph.add_group_member(*group, step.user).await,
         Action::SetUsageLocation { location } => graph.set_usage_location(step.user, location).await,
         Action::Restore => graph.restore(step.user, &RestoreOptions::default()).await,
-    };
-    result.into_outcome()
+    }
 }
 
 /// Whether the effect can be read; `None` when no read was answered.

@@ -198,6 +198,9 @@ impl Client {
         shared.wire.note(request.endpoint, request.resource_units, response, duration);
         if let Some(response) = response {
             shared.throttle.learn(response, shared.clock.now());
+            if request.is_write() {
+                shared.throttle.learn_write(response, shared.clock.now());
+            }
         }
         let request_id = response.and_then(|response| response.header("request-id")).map(super::error::tame);
         Exchange { ids: RequestIds { request: request_id, client_request }, outcome }

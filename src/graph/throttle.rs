@@ -1,7 +1,8 @@
 //! How fast we ask, and when we ask again.
 //!
-//! Three parts: a budget of resource units and writes that keeps below Graph's published limits, a gate that closes
-//! for everybody when Graph throttles us several times in a row, and the delays between attempts at one request.
+//! Four parts: a budget of resource units and writes that keeps below Graph's published limits, a pace of writes that
+//! yields where somebody else spends the same quota, a gate that closes for everybody when Graph throttles us several
+//! times in a row, and the delays between attempts at one request.
 //! Waits on the [`Clock`] only; the jitter is a hash, so that a simulation can be replayed. Knows no endpoints and
 //! sends nothing.
 
@@ -16,8 +17,10 @@ use crate::model::Timestamp;
 use super::transport::HttpResponse;
 
 mod budget;
+mod pace;
 
 use budget::Bucket;
+use pace::WritePace;
 
 /// Most attempts at one read: the first and six repetitions, which with growing delays spans about half a minute.
 pub(super) const MAX_READ_ATTEMPTS: u32 = 7;
@@ -28,8 +31,12 @@ pub(super) const MAX_READ_WAIT: Duration = Duration::from_secs(300);
 /// Most attempts at one write. Only answers that say "not applied" are repeated, and the next pass comes anyway.
 pub(super) const MAX_WRITE_ATTEMPTS: u32 = 3;
 
-/// Longest `Retry-After` that a write waits for; a longer one is left to the next pass.
-pub(super) const MAX_WRITE_DELAY: Duration = Duration::from_secs(30);
+/// Longest `Retry-After` that a write waits for by itself; a longer one is told to the caller, who has other things to
+/// do meanwhile.
+pub(super) const MAX_WRITE_DELAY: Duration = Duration::from_secs(2);
+
+/// Longest time for which one answer stops all writes.
+const MAX_WRITE_PAUSE: Duration = Duration::from_secs(30);
 
 /// Longest delay that a server can impose on a read. Microsoft's own clients give up after as much.
 const MAX_DELAY: Duration = Duration::from_secs(180);
@@ -89,6 +96,13 @@ impl TenantSize {
 /// Writes of one app in one tenant, in 150 seconds.
 const WRITES: u32 = 3_000;
 
+/// A fortieth of the writes may go at once; 39 fortieths flow, 19.5 a second. A larger burst would cost more than it
+/// brings: ten thousand repairs take two per cent longer than the quota demands.
+const WRITE_BURST_DIVISOR: u32 = 40;
+
+/// Reads come in bursts: a quarter of the units may go at once.
+const UNIT_BURST_DIVISOR: u32 = 4;
+
 pub(super) struct Throttle {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -96,7 +110,7 @@ pub(super) struct Throttle {
 
 struct State {
     units: Bucket,
-    writes: Bucket,
+    writes: WritePace,
     throttled_in_a_row: u32,
     /// On the monotonic clock: no request before it.
     closed_until: Duration,
@@ -108,8 +122,11 @@ impl Throttle {
     pub(super) fn new(clock: Arc<dyn Clock>, size: TenantSize) -> Self {
         let now = clock.monotonic();
         let state = State {
-            units: Bucket::new(size.resource_units(), Duration::from_secs(10), now),
-            writes: Bucket::new(WRITES, Duration::from_secs(150), now),
+            units: Bucket::new(size.resource_units(), UNIT_BURST_DIVISOR, Duration::from_secs(10), now),
+            // The process before this one may have spent all of the window; nobody tells.
+            writes: WritePace::new(
+                Bucket::new(WRITES, WRITE_BURST_DIVISOR, Duration::from_secs(150), now).empty(),
+            ),
             throttled_in_a_row: 0,
             closed_until: Duration::ZERO,
             slow_percent: 0,
@@ -126,24 +143,46 @@ impl Throttle {
 
     /// Returns when a request of that cost may be sent.
     pub(super) async fn admit(&self, resource_units: u32, is_write: bool) {
-        loop {
-            let now = self.clock.monotonic();
-            let closed = self.with_state(|state| state.closed(now));
-            if closed.is_zero() {
-                break;
-            }
-            self.clock.sleep(closed.min(LOOK_EVERY)).await;
-        }
+        self.until_zero(|state, now| state.closed(now)).await;
         let now = self.clock.monotonic();
         let wait = self.with_state(|state| {
             let cost = state.slowed(resource_units, now);
             let units = state.units.take(cost, now);
-            let writes = if is_write { state.writes.take(1, now) } else { Duration::ZERO };
+            let writes = if is_write { state.writes.take(now) } else { Duration::ZERO };
             units.max(writes)
         });
         if !wait.is_zero() {
             self.clock.sleep(wait).await;
         }
+        if is_write {
+            // The quota may have turned out to be used up meanwhile.
+            self.until_zero(|state, now| state.writes.paused(now)).await;
+        }
+    }
+
+    /// Waits for as long as `remaining` says that something is closed.
+    async fn until_zero(&self, remaining: impl Fn(&mut State, Duration) -> Duration) {
+        loop {
+            let now = self.clock.monotonic();
+            let closed = self.with_state(|state| remaining(state, now));
+            if closed.is_zero() {
+                return;
+            }
+            self.clock.sleep(closed.min(LOOK_EVERY)).await;
+        }
+    }
+
+    /// Learns from the answer to a write, beside what [`Throttle::learn`] does with every answer.
+    pub(super) fn learn_write(&self, response: &HttpResponse, now_wall: Timestamp) {
+        let now = self.clock.monotonic();
+        let refused = is_throttled(response.status).then(|| {
+            let named = delay_named(response, now_wall).unwrap_or(BASE_BACKOFF);
+            (response.header("x-ms-throttle-information"), named.min(MAX_WRITE_PAUSE))
+        });
+        self.with_state(|state| match refused {
+            None => state.writes.answered(),
+            Some((reason, delay)) => state.writes.refused(reason, delay, now),
+        });
     }
 
     /// Learns from an answer: the throttling headers, and whether it was a throttled one.
@@ -259,9 +298,12 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(time.timestamp_millis()))
 }
 
-/// A fixed part of `span` for this request and attempt: spread like chance, the same in every run.
+/// A fixed part of `span` for this request and attempt: spread like chance, the same in every run, also where the server
+/// listens on another port in the next one.
 fn jitter(url: &str, attempt: u32, span: Duration) -> Duration {
-    let digest = Sha256::new().chain_update(url.as_bytes()).chain_update(attempt.to_be_bytes()).finalize();
+    let below_origin = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
+    let path = below_origin.map_or(url, |(_, path)| path);
+    let digest = Sha256::new().chain_update(path.as_bytes()).chain_update(attempt.to_be_bytes()).finalize();
     let share = u32::from(u16::from_be_bytes([digest[0], digest[1]]));
     span * share / u32::from(u16::MAX)
 }

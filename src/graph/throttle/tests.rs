@@ -45,6 +45,7 @@ fn delays_grow_and_repeat_from_run_to_run() {
     let delays = |url: &str| (2..9).map(|attempt| delay_before(attempt, url, None, now)).collect::<Vec<_>>();
     let some = delays("https://graph/users/1");
     assert_eq!(some, delays("https://graph/users/1"));
+    assert_eq!(some, delays("http://127.0.0.1:8080/users/1"), "the address of the server does not matter");
     assert_ne!(some, delays("https://graph/users/2"));
     for (doublings, delay) in some.iter().enumerate() {
         let backoff = (BASE_BACKOFF * 2_u32.pow(u32::try_from(doublings).expect("small"))).min(MAX_BACKOFF);
