@@ -90,6 +90,8 @@ pub struct TenantSettings {
     pub name: String,
     pub id: TenantId,
     pub cloud: CloudName,
+    /// Whether questions about many users may go out as `$batch`.
+    pub may_batch: bool,
     /// A file or a directory; relative to the settings file.
     pub policy: PathBuf,
     pub auth: Auth,

@@ -219,9 +219,7 @@ fn graph_config(tenant: &TenantSettings, metrics: &Metrics) -> Result<Config, St
     let observer = MetricsObserver { tenant: tenant.name.clone(), metrics: metrics.clone() };
     Ok(Config {
         id_seed: uuid::Uuid::new_v4(),
-        // Off: a batch is a POST, and proxies and reviewers that count POSTs as changes are right to be nervous. A
-        // probe is asked once for each mailbox, so single requests cost little.
-        has_batch: false,
+        has_batch: tenant.may_batch,
         observer: Arc::new(observer),
         ..Config::new(tenant.id, roots, sign_in(&tenant.auth)?)
     })

@@ -34,9 +34,9 @@ pub use pages::{DeltaPager, Pager};
 pub use probe::MailboxAnswer;
 pub use write::{Refusal, WriteResult};
 
-/// Fewer users are asked about one by one: eight at a time that takes no longer than two batches, and works wherever
-/// batches do not.
-const BATCH_FROM: usize = 40;
+/// Fewer users are asked about one by one: eight at a time that takes some seconds, and in a pass of an ordinary day every
+/// POST is a change, for whoever counts them.
+const BATCH_FROM: usize = 100;
 
 /// What a [`Client`] needs to know.
 #[derive(Clone)]

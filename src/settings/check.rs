@@ -11,7 +11,9 @@ use crate::policy::fault::Complaint;
 use crate::policy::scalar;
 
 use super::environment::{Environment, expanded};
-use super::schema::{AuthFile, CloudFile, EndpointsFile, LogFormatFile, ModeFile, SettingsFile, TenantFile};
+use super::schema::{
+    AuthFile, BatchFile, CloudFile, EndpointsFile, LogFormatFile, ModeFile, SettingsFile, TenantFile,
+};
 use super::{
     Auth, CloudName, Credential, Endpoints, Evidence, Http, Log, LogFormat, Metrics, Mode, Settings,
     TenantSettings,
@@ -153,6 +155,10 @@ impl Paths<'_, '_> {
                 Some(CloudFile::UsGovDod) => CloudName::UsGovDod,
                 Some(CloudFile::China) => CloudName::China,
                 Some(CloudFile::Global) | None => CloudName::Global,
+            },
+            may_batch: match tenant.batch {
+                Some(BatchFile::Never) => false,
+                Some(BatchFile::Auto) | None => true,
             },
             policy: policy?,
             auth: auth?,

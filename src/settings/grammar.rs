@@ -50,6 +50,7 @@ static TENANT: Shape = Shape::Map(&[
     Field::required("name", &Shape::Text(label)),
     Field::required("id", &ID).also_written(&["tenant_id"]),
     Field::optional("cloud", &Shape::Choice(&["global", "us-gov-high", "us-gov-dod", "china"])),
+    Field::optional("batch", &Shape::Choice(&["auto", "never"])),
     Field::required("policy", &FILLED),
     Field::required("auth", &AUTH),
     Field::optional("endpoints", &ENDPOINTS),

@@ -92,6 +92,9 @@ pub struct TenantFile {
     pub id: Option<String>,
     /// Which Microsoft cloud. Default global.
     pub cloud: Option<CloudFile>,
+    /// auto (default) puts questions about many users into $batch requests, twenty to one; never asks one by one. A
+    /// batch holds reads alone, but is a POST: proxies that let only GET through may need never.
+    pub batch: Option<BatchFile>,
     /// Policy file, or directory of policy files; relative to this file. ${NAME} takes a variable of the environment.
     #[schemars(required)]
     pub policy: Option<String>,
@@ -119,6 +122,13 @@ pub enum CloudFile {
     UsGovHigh,
     UsGovDod,
     China,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchFile {
+    Auto,
+    Never,
 }
 
 /// `auth`: a client id and one credential, or managed_identity.

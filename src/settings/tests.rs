@@ -62,6 +62,7 @@ fn what_is_not_written_is_careful_and_local() {
             name: "contoso".to_owned(),
             id: ID.parse().expect("an id"),
             cloud: CloudName::Global,
+            may_batch: true,
             policy: PathBuf::from("/etc/mailkeeper/policy.yaml"),
             auth: Auth::ManagedIdentity { client_id: None },
             endpoints: None,
@@ -171,6 +172,7 @@ fn faults_say_where_and_what() {
             tenant("policy: p, endpoints: { login: \"https://u:p@login.example\" }"),
             &["3:95 tenants[0].endpoints.login: a user name or password inside the URL"],
         ),
+        (tenant("policy: p, batch: always"), &["3:82 tenants[0].batch: `always` is not one of auto, never"]),
         (
             tenant("policy: p, cloud: germany"),
             &["3:82 tenants[0].cloud: `germany` is not one of global, us-gov-high, us-gov-dod, china"],

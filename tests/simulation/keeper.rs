@@ -76,6 +76,8 @@ impl Keeper {
             SignIn::ClientSecret { client_id: "keeper".to_owned(), secret: "secret".to_owned().into() };
         let config = Config {
             has_batch: setting.has_batch,
+            // The companies are small.
+            batch_from: 40,
             ..Config::new(setting.tenant, Cloud::Global.roots(), sign_in)
         };
         let log =

@@ -573,9 +573,9 @@ mod probes {
     async fn few_users_are_asked_about_singly() {
         let (client, graph) = FakeGraph::new(|_, _| Ok(fault(404, "Request_ResourceNotFound", "")))
             .client_with(|config| config.has_batch = true);
-        let read = client.users_by_id(&users(39)).await;
+        let read = client.users_by_id(&users(99)).await;
         assert!(read.iter().all(|(_, user)| *user == Ok(None)));
-        assert_eq!(graph.requests().len(), 39);
+        assert_eq!(graph.requests().len(), 99);
     }
 
     #[tokio::test(start_paused = true)]
@@ -646,20 +646,33 @@ mod probes {
         assert_eq!(answers, [(USER, Ok(expected))]);
     }
 
+    /// By Graph, or by a proxy that lets only GET through.
     #[tokio::test(start_paused = true)]
-    async fn where_batches_are_refused_single_requests_take_over() {
-        let (client, graph) = FakeGraph::new(|request, _| match request.url.ends_with("$batch") {
-            true => Ok(fault(405, "MethodNotAllowed", "no")),
-            false => Ok(no_mailbox()),
-        })
-        .client_with(|config| {
-            config.has_batch = true;
-            config.batch_from = 1;
-        });
-        let answers = client.probe_mailboxes(&users(45)).await;
-        assert_eq!(answers.len(), 45);
-        assert!(answers.iter().all(|(_, answer)| *answer == Ok(ProbeAnswer::NoMailbox)));
-        assert_eq!(graph.requests().iter().filter(|request| request.url.ends_with("$batch")).count(), 1);
+    async fn where_batches_are_refused_single_requests_take_over_for_good() {
+        let page = |status| {
+            let mut page = HttpResponse::new(status).with_header("content-type", "text/html");
+            page.body = b"<html>Only GET passes here</html>".to_vec();
+            page
+        };
+        let refusals = [400, 403, 404, 405, 501].map(|status| fault(status, "NotAllowed", "no"));
+        for refusal in refusals.into_iter().chain([403, 405, 501].map(page)) {
+            let status = refusal.status;
+            let (client, graph) = FakeGraph::new(move |request, _| match request.url.ends_with("$batch") {
+                true => Ok(refusal.clone()),
+                false => Ok(no_mailbox()),
+            })
+            .client_with(|config| {
+                config.has_batch = true;
+                config.batch_from = 1;
+            });
+            for _ in 0..2 {
+                let answers = client.probe_mailboxes(&users(45)).await;
+                assert_eq!(answers.len(), 45);
+                assert!(answers.iter().all(|(_, answer)| *answer == Ok(ProbeAnswer::NoMailbox)), "{status}");
+            }
+            let batches = graph.requests().iter().filter(|request| request.url.ends_with("$batch")).count();
+            assert_eq!(batches, 1, "{status}");
+        }
     }
 }
 
