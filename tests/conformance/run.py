@@ -35,8 +35,14 @@ def prepare(work):
         except subprocess.CalledProcessError:
             skip("this Python cannot make virtual environments (python3-venv is missing)")
     if not installed.exists() or installed.read_text() != requirements.read_text():
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]
-        if subprocess.run(command, timeout=900).returncode != 0:
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # An unreachable index is noticed within a minute; a slow one may take its time.
+        command += ["--timeout", "15", "--retries", "2", "-r", requirements]
+        try:
+            is_installed = subprocess.run(command, timeout=600).returncode == 0
+        except subprocess.TimeoutExpired:
+            is_installed = False
+        if not is_installed:
             skip("PyPI cannot be reached, or does not have the clients")
         installed.write_text(requirements.read_text())
     return python
@@ -53,7 +59,7 @@ def prepare_node(work):
         shutil.copy(file, directory)
     if not (directory / "node_modules").exists():
         command = ["npm", "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-        if subprocess.run(command, cwd=directory, timeout=600).returncode != 0:
+        if subprocess.run(command, cwd=directory, timeout=300).returncode != 0:
             print("left out: the JavaScript client (npm cannot install it)", file=sys.stderr)
             return None
     return directory
