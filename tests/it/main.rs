@@ -8,3 +8,4 @@ mod site;
 mod stand_in;
 mod tidy;
 mod wait;
+mod write_quota;
