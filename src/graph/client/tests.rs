@@ -665,13 +665,17 @@ mod probes {
                 config.has_batch = true;
                 config.batch_from = 1;
             });
+            let batches =
+                || graph.requests().iter().filter(|request| request.url.ends_with("$batch")).count();
+            let mut tried = Vec::new();
             for _ in 0..2 {
                 let answers = client.probe_mailboxes(&users(45)).await;
                 assert_eq!(answers.len(), 45);
                 assert!(answers.iter().all(|(_, answer)| *answer == Ok(ProbeAnswer::NoMailbox)), "{status}");
+                tried.push(batches());
             }
-            let batches = graph.requests().iter().filter(|request| request.url.ends_with("$batch")).count();
-            assert_eq!(batches, 1, "{status}");
+            // A gateway's page may pass, so the first question repeats it before it gives up.
+            assert!(tried[0] <= 3 && tried[1] == tried[0], "{status}: {tried:?}");
         }
     }
 }
