@@ -34,8 +34,8 @@ pub use pages::{DeltaPager, Pager};
 pub use probe::MailboxAnswer;
 pub use write::{Refusal, WriteResult};
 
-/// Fewer users are asked about one by one: eight at a time that takes some seconds, and in a pass of an ordinary day every
-/// POST is a change, for whoever counts them.
+/// Fewer users are asked about one by one: eight at a time that takes some seconds, and in a pass of an ordinary day
+/// every POST is a change, for whoever counts them.
 const BATCH_FROM: usize = 100;
 
 /// What a [`Client`] needs to know.
@@ -141,7 +141,8 @@ impl Client {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Asks about one mailbox or user at a time from now on, so that requests arrive in the same order in every replay.
+    /// Asks about one mailbox or user at a time from now on, so that requests arrive in the same order in every
+    /// replay.
     pub fn ask_one_at_a_time(&self) {
         self.shared.probes_at_once.store(1, Ordering::Relaxed);
     }

@@ -298,8 +298,8 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(time.timestamp_millis()))
 }
 
-/// A fixed part of `span` for this request and attempt: spread like chance, the same in every run, also where the server
-/// listens on another port in the next one.
+/// A fixed part of `span` for this request and attempt: spread like chance, the same in every run, also where the
+/// server listens on another port in the next one.
 fn jitter(url: &str, attempt: u32, span: Duration) -> Duration {
     let below_origin = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
     let path = below_origin.map_or(url, |(_, path)| path);

@@ -1,5 +1,5 @@
-//! Thousands of repairs against the write quota of one tenant, in virtual time: the real loop over the simulated tenant,
-//! whose quota counts exactly. What is measured is what the tenant sees.
+//! Thousands of repairs against the write quota of one tenant, in virtual time: the real loop over the simulated
+//! tenant, whose quota counts exactly. What is measured is what the tenant sees.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! `cargo bench --bench write_quota`: ten thousand repairs against Microsoft's quota of writes. Virtual time, so that the
-//! figures are the same on every machine. Ends with an error when a bound is broken.
+//! `cargo bench --bench write_quota`: ten thousand repairs against Microsoft's quota of writes. Virtual time, so that
+//! the figures are the same on every machine. Ends with an error when a bound is broken.
 
 mod repairs;
 
