@@ -7,6 +7,7 @@
 mod bookkeeping;
 mod findings;
 mod identities;
+mod identity;
 mod news;
 mod policy_holder;
 mod recall;
@@ -123,8 +124,8 @@ impl Reconciler {
         })
     }
 
-    /// Asks and sends one after the other: over sockets requests that are under way together arrive in any order, and a
-    /// replay would differ.
+    /// Asks and sends one after the other: over sockets requests that are under way together arrive in any order, and
+    /// a replay would differ.
     pub fn one_step_at_a_time(&mut self) {
         self.parts.graph.ask_one_at_a_time();
         self.steps_at_once = 1;

@@ -27,6 +27,9 @@ pub struct LedgerEntry {
     /// The mailbox that was lost last, where another one answered after a repair. Later verdicts do not undo it.
     #[serde(default)]
     pub replaced: Option<Replaced>,
+    /// When others had repaired the drift, until it is known whether the same mailbox came back.
+    #[serde(default)]
+    pub healed: Option<Timestamp>,
     /// Set once the drift was gone at a complete observation.
     pub resolved: Option<Timestamp>,
     /// The deadline was shown at least once before it passed.
@@ -52,6 +55,7 @@ impl LedgerEntry {
             undone: Vec::new(),
             last_verdict: None,
             replaced: None,
+            healed: None,
             resolved: None,
             warned: false,
             counted_lost: false,
@@ -59,7 +63,7 @@ impl LedgerEntry {
     }
 
     pub fn is_open(&self) -> bool {
-        self.resolved.is_none() || self.pending.is_some()
+        self.resolved.is_none() || self.pending.is_some() || self.healed.is_some()
     }
 
     /// How often an action of this kind was tried since the drift was first seen.
@@ -85,6 +89,7 @@ impl LedgerEntry {
         }
         self.drift = drift;
         self.resolved = None;
+        self.healed = None;
         self.sightings = self.sightings.saturating_add(1);
     }
 
@@ -150,8 +155,8 @@ impl LedgerEntry {
         keep_newest(&mut self.unproved);
     }
 
-    /// Graph accepted the request, and there was time, but no observation shows an effect: it was undone in between, or
-    /// never came about. Requests that were answered unclearly, refused or put off are no sign of anybody.
+    /// Graph accepted the request, and there was time, but no observation shows an effect: it was undone in between,
+    /// or never came about. Requests that were answered unclearly, refused or put off are no sign of anybody.
     pub fn effect_never_seen(&mut self, pending: &Pending, at: Timestamp) {
         let is_this = |attempt: &&Attempt| attempt.at == pending.sent;
         let outcome = self.attempts.iter().rfind(is_this).and_then(|attempt| attempt.outcome);
@@ -198,8 +203,9 @@ impl LedgerEntry {
         keep_newest(&mut self.repaired);
     }
 
-    /// When repairs of ours were proved or did not last, oldest first, as far as it bears on the drift that stands now:
-    /// a drift that stayed away for [`FLAP_WINDOW`] is a new story, one that stands does not become so by waiting.
+    /// When repairs of ours were proved or did not last, oldest first, as far as it bears on the drift that stands
+    /// now: a drift that stayed away for [`FLAP_WINDOW`] is a new story, one that stands does not become so by
+    /// waiting.
     pub fn setbacks(&self) -> Vec<Timestamp> {
         let all = self.repaired.iter().copied().chain(self.undone.iter().map(|undone| undone.at));
         let mut setbacks: Vec<Timestamp> = all.filter(|at| *at + FLAP_WINDOW > self.first_seen).collect();
@@ -392,7 +398,7 @@ mod tests {
         let entry = LedgerEntry::opened(DriftKind::Deleted, at(1));
         let mut old = serde_json::to_value(&entry).expect("an entry is plain data");
         let fields = old.as_object_mut().expect("an object");
-        for newer in ["unproved", "undone", "replaced"] {
+        for newer in ["unproved", "undone", "replaced", "healed"] {
             assert!(fields.remove(newer).is_some(), "{newer}");
         }
         assert_eq!(serde_json::from_value::<LedgerEntry>(old).ok(), Some(entry));

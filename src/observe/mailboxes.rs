@@ -42,7 +42,7 @@ const ASK_IDENTITY_AGAIN: Span = Span::from_hours(24);
 /// How much an answer would tell; the order of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
-    /// A repair of ours waits for its proof.
+    /// A repair waits for its proof: one of ours, or of others.
     Proof,
     /// Without a licence: is it a shared mailbox?
     Kind,
@@ -125,7 +125,7 @@ fn wanted(
     let mut pending = BTreeSet::new();
     for entry in store.open_ledger() {
         let (user, entry) = entry?;
-        if entry.pending.is_some() {
+        if entry.pending.is_some() || entry.healed.is_some() {
             pending.insert(user);
         }
     }
@@ -207,8 +207,8 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
     (urgency == Urgency::Kind && policy.needs_mailbox_kind() || is_ours()).then_some(urgency)
 }
 
-/// A licence that went since the mailbox was last asked about may have gone on purpose: a mailbox that was converted to
-/// a shared one needs none.
+/// A licence that went since the mailbox was last asked about may have gone on purpose: a mailbox that was converted
+/// to a shared one needs none.
 fn is_suspicious(known: &KnownUser) -> bool {
     let asked = known.mailbox.last_probe.as_ref().map(|probe| probe.at);
     known.loss.as_ref().is_some_and(|loss| asked.is_some_and(|asked| asked < loss.noticed))

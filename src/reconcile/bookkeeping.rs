@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
     Attempt, Cause, DIRECTORY_SETTLE, Drift, DriftKind, KnownUser, LedgerEntry, MailboxKind, OutcomeKind,
-    Pending, Presence, ProbeAnswer, Reason, Replaced, Timestamp, UserId, Verdict,
+    Pending, Presence, Reason, Timestamp, UserId, Verdict,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -46,6 +46,7 @@ pub fn update(books: &mut Books<'_>, findings: &Findings, observed: &Observed) -
     for (user, mut entry) in open {
         let before = entry.clone();
         books.judge(user, &mut entry, observed, &mut kept)?;
+        books.compare(user, &mut entry, observed, &mut kept)?;
         match drifts.remove(&user) {
             Some(drift) => {
                 books.sighted(&mut entry, drift, &mut kept)?;
@@ -97,29 +98,11 @@ impl Books<'_> {
             Progress::Concluded { verdict, detail } => {
                 self.conclude(&known.user.upn, user, entry, &pending, verdict, detail, kept)?;
                 if verdict == Verdict::NewEmptyMailbox {
-                    self.replace_mailbox(known, entry, &pending)?;
+                    self.replace_mailbox(known, entry, &pending, kept)?;
                 }
             }
         }
         Ok(())
-    }
-
-    /// The old mailbox is lost, and that is in the journal: later repairs are judged by the one that exists now.
-    fn replace_mailbox(
-        &self,
-        mut known: KnownUser,
-        entry: &mut LedgerEntry,
-        pending: &Pending,
-    ) -> Result<(), store::Error> {
-        let probe = known.mailbox.last_probe.as_ref().map(|probe| &probe.answer);
-        let Some(ProbeAnswer::Reachable { primary_id: Some(found), .. }) = probe.cloned() else {
-            return Ok(());
-        };
-        if let Some(lost) = pending.expected_mailbox.clone() {
-            entry.replaced = Some(Replaced { at: self.now, lost, by: found.clone() });
-        }
-        known.mailbox.primary_id = Some(found);
-        self.store.put_users([known])
     }
 
     /// A request that probably never arrived is repeated at once, the first time; everything else backs off.
@@ -148,6 +131,12 @@ impl Books<'_> {
         let step_id = Some(pending.step_id.clone());
         let journal_entry = Entry::Verdict { user, step_id, verdict, detail: detail.clone() };
         self.journal.append(&journal_entry, self.now)?;
+        self.tell(upn, user, verdict, detail, kept);
+        Ok(())
+    }
+
+    /// Counts a verdict, and says it.
+    pub(super) fn tell(&self, upn: &str, user: UserId, verdict: Verdict, detail: String, kept: &mut Kept) {
         self.metrics.judged(self.tenant, verdict);
         match verdict {
             Verdict::Verified | Verdict::Unverified => {
@@ -165,7 +154,6 @@ impl Books<'_> {
             what,
             detail,
         });
-        Ok(())
     }
 
     /// The drift stands in this observation.
@@ -177,7 +165,7 @@ impl Books<'_> {
         let is_lost = matches!(drift.blocked, Some(Reason::Expired | Reason::Gone));
         if is_lost && !entry.counted_lost {
             entry.counted_lost = true;
-            self.lost(entry, drift, kept)?;
+            self.expired(entry, drift, kept)?;
         }
         // From here on the drift is in the status document, the metrics and their alerts.
         entry.warned = true;
@@ -223,7 +211,8 @@ impl Books<'_> {
         Ok(())
     }
 
-    fn lost(&self, entry: &LedgerEntry, drift: &Drift, kept: &mut Kept) -> Result<(), store::Error> {
+    /// The limit has passed.
+    fn expired(&self, entry: &LedgerEntry, drift: &Drift, kept: &mut Kept) -> Result<(), store::Error> {
         let could_have_been_kept =
             drift.clock.deadline.is_some_and(|deadline| entry.first_seen + DIRECTORY_SETTLE < deadline);
         holds(
@@ -231,18 +220,7 @@ impl Books<'_> {
             entry.warned || !could_have_been_kept || drift.kind == DriftKind::Gone,
             || format!("{} was lost without a warning", drift.user),
         );
-        let upn = drift.upn.clone();
-        self.journal.append(&Entry::Lost { user: drift.user, upn, warned: entry.warned }, self.now)?;
-        self.metrics.lost(self.tenant, drift.cause, entry.warned);
-        tracing::error!(user.id = %drift.user, cause = drift.cause.label(), warned = entry.warned, "a kept mailbox passed its limit");
-        kept.events.push(RecentEvent {
-            at: self.now,
-            user: Some(drift.user),
-            upn: Some(drift.upn.clone()),
-            what: EventKind::Lost { warned: entry.warned },
-            detail: drift.cause.label().replace('_', " "),
-        });
-        Ok(())
+        self.lost(drift.user, &drift.upn, drift.cause, entry.warned, kept)
     }
 
     /// No drift in a complete observation: repaired by us, by others, or no longer ours.
@@ -257,15 +235,15 @@ impl Books<'_> {
         if known.is_none() && !entry.counted_lost {
             // The state was lost in between, and now the account is in neither list.
             entry.counted_lost = true;
-            let warned = entry.warned;
-            self.journal.append(&Entry::Lost { user, upn: user.to_string(), warned }, self.now)?;
-            self.metrics.lost(self.tenant, Cause::AccountPurged, warned);
-            tracing::error!(user.id = %user, warned, "a mailbox at risk vanished while the state was lost");
+            self.lost(user, &user.to_string(), Cause::AccountPurged, entry.warned, kept)?;
         }
         let reason = match &known {
             _ if is_ours => "repaired",
             None => "vanished",
-            Some(known) if is_healthy(known) => "healed_by_others",
+            Some(known) if is_healthy(known) => {
+                entry.healed = known.mailbox.primary_id.is_some().then_some(self.now);
+                "healed_by_others"
+            }
             // Something is wrong still, and no rule keeps it any more.
             Some(_) => "left_alone",
         };

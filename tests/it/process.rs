@@ -5,6 +5,7 @@ mod acting;
 mod asking;
 mod daemon;
 mod hostile;
+mod identity;
 mod memory;
 mod people;
 mod running;

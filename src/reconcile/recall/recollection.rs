@@ -231,7 +231,8 @@ fn tried(entry: &mut LedgerEntry, at: Timestamp, line: &Entry, deadline: Option<
         let outcome = Outcome { kind: *kind, detail: detail.clone(), request_id: request_id.clone() };
         entry.answered(&outcome, |failures| pace::again(*kind, failures, deadline, at));
     } else if let Entry::Verdict { step_id, verdict, .. } = line
-        // Not a later request that waits for its own.
+        // Not what others repaired, nor a later request that waits for its own.
+        && step_id.is_some()
         && pending.is_none_or(|pending| Some(pending) == step_id.as_deref())
         && !entry.repaired.contains(&at)
     {

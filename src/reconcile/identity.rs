@@ -1,0 +1,116 @@
+//! Whether a mailbox that came back is the one that was lost: after repairs of ours, and after those of others. A
+//! person who gives the licence back on day 31 gets a new, empty mailbox, too, and somebody must be told.
+
+use crate::model::{
+    Action, Cause, DriftKind, KnownUser, LedgerEntry, MAILBOX_SETTLE, Pending, ProbeAnswer, Replaced,
+    Timestamp, UserId, Verdict,
+};
+use crate::observe::Observed;
+use crate::report::status::{EventKind, RecentEvent};
+use crate::store;
+use crate::store::journal::Entry;
+use crate::verify::{Progress, verify};
+
+use super::bookkeeping::{Books, Kept};
+
+impl Books<'_> {
+    /// Compares the mailbox of a user whom others repaired with the one that was recorded while it was healthy.
+    pub(super) fn compare(
+        &self,
+        user: UserId,
+        entry: &mut LedgerEntry,
+        observed: &Observed,
+        kept: &mut Kept,
+    ) -> Result<(), store::Error> {
+        let Some(healed) = entry.healed else { return Ok(()) };
+        let Some(known) = self.store.user(user)? else { return Ok(()) };
+        let repair = repair_of_others(healed, &known);
+        match verify(&repair, &known, &observed.catalog, observed.observation.started) {
+            Progress::Waiting if self.now - healed < MAILBOX_SETTLE => {}
+            Progress::Waiting | Progress::StepDone | Progress::NoEffect => entry.healed = None,
+            Progress::Concluded { verdict, detail } => {
+                entry.healed = None;
+                match verdict {
+                    Verdict::Verified | Verdict::Unverified => {
+                        tracing::debug!(user.id = %user, verdict = verdict.label(), "others brought the mailbox back");
+                    }
+                    Verdict::NewEmptyMailbox | Verdict::Stuck => {
+                        let said = Entry::Verdict { user, step_id: None, verdict, detail: detail.clone() };
+                        self.journal.append(&said, self.now)?;
+                        self.tell(&known.user.upn, user, verdict, detail, kept);
+                    }
+                }
+                if verdict == Verdict::NewEmptyMailbox {
+                    entry.last_verdict = Some(verdict);
+                    self.replace_mailbox(known, entry, &repair, kept)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The old mailbox is lost, and that is counted and in the journal: later repairs are judged by the one that
+    /// exists now.
+    pub(super) fn replace_mailbox(
+        &self,
+        mut known: KnownUser,
+        entry: &mut LedgerEntry,
+        pending: &Pending,
+        kept: &mut Kept,
+    ) -> Result<(), store::Error> {
+        if !entry.counted_lost {
+            entry.counted_lost = true;
+            self.lost(known.id(), &known.user.upn, cause_of(entry.drift), entry.warned, kept)?;
+        }
+        let probe = known.mailbox.last_probe.as_ref().map(|probe| &probe.answer);
+        let Some(ProbeAnswer::Reachable { primary_id: Some(found), .. }) = probe.cloned() else {
+            return Ok(());
+        };
+        if let Some(lost) = pending.expected_mailbox.clone() {
+            entry.replaced = Some(Replaced { at: self.now, lost, by: found.clone() });
+        }
+        known.mailbox.primary_id = Some(found);
+        self.store.put_users([known])
+    }
+
+    /// A mailbox is lost for good.
+    pub(super) fn lost(
+        &self,
+        user: UserId,
+        upn: &str,
+        cause: Cause,
+        warned: bool,
+        kept: &mut Kept,
+    ) -> Result<(), store::Error> {
+        self.journal.append(&Entry::Lost { user, upn: upn.to_owned(), warned }, self.now)?;
+        self.metrics.lost(self.tenant, cause, warned);
+        tracing::error!(user.id = %user, cause = cause.label(), warned, "a kept mailbox is lost");
+        kept.events.push(RecentEvent {
+            at: self.now,
+            user: Some(user),
+            upn: Some(upn.to_owned()),
+            what: EventKind::Lost { warned },
+            detail: cause.label().replace('_', " "),
+        });
+        Ok(())
+    }
+}
+
+/// What others did, as if it had been a request of ours: the same proof is asked of it.
+fn repair_of_others(healed: Timestamp, known: &KnownUser) -> Pending {
+    Pending {
+        step_id: String::new(),
+        action: Action::Restore,
+        sent: healed,
+        is_uncertain: false,
+        expected_mailbox: known.mailbox.primary_id.clone(),
+    }
+}
+
+fn cause_of(drift: DriftKind) -> Cause {
+    match drift {
+        DriftKind::Unlicensed => Cause::LicenseRemoved,
+        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => Cause::AccountDeleted,
+        DriftKind::Gone => Cause::AccountPurged,
+    }
+}
