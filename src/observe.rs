@@ -49,6 +49,8 @@ const DELTA_LAG: Span = Span::from_hours(1);
 pub struct Scope<'a> {
     /// List everybody, whatever the deltas said.
     pub is_full_wanted: bool,
+    /// The process is new: its credentials may lead to another tenant than those before.
+    pub is_first: bool,
     pub policy: &'a Policy,
 }
 
@@ -89,6 +91,7 @@ struct Watch<'a> {
     store: &'a TenantStore,
     policy: &'a Policy,
     clock: &'a dyn Clock,
+    is_first: bool,
     /// Before the first request.
     started: Timestamp,
     cursor: Cursor,
@@ -122,7 +125,15 @@ pub async fn observe(
     clock: &dyn Clock,
 ) -> Result<Observed, store::Error> {
     let cursor = store.get_or_default::<Cursor>()?;
-    let watch = Watch { graph, store, policy: scope.policy, clock, started: clock.now(), cursor };
+    let watch = Watch {
+        graph,
+        store,
+        policy: scope.policy,
+        clock,
+        is_first: scope.is_first,
+        started: clock.now(),
+        cursor,
+    };
     let reason = match watch.why_everybody(scope) {
         None => match delta::observe(&watch).await? {
             delta::Outcome::Observed(observed) => return Ok(*observed),

@@ -259,7 +259,8 @@ impl Reconciler {
 
     async fn observe(&mut self, policy: &crate::policy::Policy) -> Result<Observed, store::Error> {
         let parts = &self.parts;
-        let scope = observe::Scope { is_full_wanted: self.is_full_wanted, policy };
+        let scope =
+            observe::Scope { is_full_wanted: self.is_full_wanted, is_first: self.passes == 1, policy };
         let mut observed = observe::observe(&parts.graph, &parts.store, &scope, &*parts.clock).await?;
         for problem in &observed.observation.problems {
             tracing::warn!(

@@ -15,10 +15,10 @@ use crate::store::{self};
 use super::bin::{self, Addresses};
 use super::changes::{self, Change, Changes, Halt};
 use super::fold::{self, Context, Memberships};
-use super::groups;
 use super::plausible;
 use super::reread::{self, Found};
 use super::{Observed, Reach, Seen, Watch, problem};
+use super::{full, groups};
 
 /// A drift that is gone is looked at for so long after: a replica that lags must not hide it until the next full
 /// listing.
@@ -49,6 +49,9 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
     let Some(before) = watch.store.get::<RecycleBin>()? else {
         return Ok(Outcome::ListEverybody("the recycle bin of the last observation is not known"));
     };
+    if watch.is_first {
+        full::check_tenant(watch, &mut seen.problems).await;
+    }
     let mut binned = BTreeMap::new();
     let bin = bin::read(watch.graph, &before, &mut seen.problems, |deleted| {
         binned.insert(deleted.user.id, deleted);

@@ -88,7 +88,7 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
 
 /// The tenant that the credentials lead to must be the configured one. That the question itself is not answered is no
 /// problem: it needs a permission that nothing else needs.
-async fn check_tenant(watch: &Watch<'_>, problems: &mut Vec<Problem>) {
+pub(super) async fn check_tenant(watch: &Watch<'_>, problems: &mut Vec<Problem>) {
     let configured = watch.store.tenant();
     match watch.graph.organization().await {
         Ok(organization) if organization.id == configured => {}
@@ -176,6 +176,9 @@ async fn missed(watch: &Watch<'_>, read: &mut Read, is_split: bool) -> Result<Op
     let mut look = Look::default();
     watch.store.join(&read.staged, |known, sighting| {
         look.see(known, sighting.is_some());
+        if let Some(Sighting::Live(user)) = sighting {
+            look.listed(user);
+        }
         if let (Some(known), Some(Sighting::Deleted { .. })) = (known, sighting) {
             read.bin.remember(&known.user);
         }
@@ -198,6 +201,7 @@ async fn missed(watch: &Watch<'_>, read: &mut Read, is_split: bool) -> Result<Op
             look.found(user);
         }
     }
+    problems.extend(look.silence());
     let problem = look.problem();
     // So many who are there and were not listed: the parts do not bring everybody.
     read.are_shards_refused |= is_split && problem.is_some();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Catalog, KnownUser, Presence, Problem, ProblemKind, Span, Timestamp, UserId};
+use crate::model::{Catalog, KnownUser, Presence, Problem, ProblemKind, Span, Timestamp, User, UserId};
 use crate::store::records::Seats;
 
 /// Users that may vanish between two observations without a doubt: administrators purge a few accounts.
@@ -28,6 +28,9 @@ pub(super) struct Look {
     known: u64,
     /// Known users in neither list: 16 bytes each, and when they are many the observation is not believed.
     vanished: BTreeSet<UserId>,
+    live: u64,
+    /// Live users without a word on their licences.
+    silent: u64,
 }
 
 impl Look {
@@ -44,6 +47,21 @@ impl Look {
         }
     }
 
+    /// A user in the listing.
+    pub(super) fn listed(&mut self, user: &User) {
+        self.live += 1;
+        self.silent += u64::from(user.licenses.is_none());
+    }
+
+    /// A server that leaves out what was asked for: who lost a licence would look as healthy as before.
+    pub(super) fn silence(&self) -> Option<Problem> {
+        let is_doubtful = self.silent > allowed(self.live) || self.silent > 0 && self.silent == self.live;
+        is_doubtful.then(|| Problem {
+            kind: ProblemKind::Malformed,
+            detail: format!("users: {} of {} came without assignedLicenses", self.silent, self.live),
+        })
+    }
+
     pub(super) fn vanished(&self) -> &BTreeSet<UserId> {
         &self.vanished
     }
@@ -58,10 +76,14 @@ impl Look {
     }
 }
 
+/// Of so many users, these may be odd.
+fn allowed(users: u64) -> u64 {
+    VANISHED_FLOOR.max((users as f64 * VANISHED_SHARE) as u64)
+}
+
 /// Whether so many of the known users may vanish between two observations.
 pub(super) fn vanished(vanished: u64, known: u64) -> Option<Problem> {
-    let allowed = VANISHED_FLOOR.max((known as f64 * VANISHED_SHARE) as u64);
-    (vanished > allowed).then(|| Problem {
+    (vanished > allowed(known)).then(|| Problem {
         kind: ProblemKind::MassDisappearance,
         detail: format!("{vanished} of {known} known users are neither live nor deleted"),
     })

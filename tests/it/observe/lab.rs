@@ -100,7 +100,7 @@ impl Lab {
     }
 
     pub async fn observe(&self, store: &TenantStore, is_full_wanted: bool) -> Observed {
-        let scope = Scope { is_full_wanted, policy: &self.policy };
+        let scope = Scope { is_full_wanted, is_first: false, policy: &self.policy };
         observe::observe(&self.client, store, &scope, &*self.clock).await.expect("the store works")
     }
 

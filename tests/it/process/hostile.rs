@@ -86,3 +86,54 @@ fn failure(number: u64) -> HttpResponse {
         }
     }
 }
+
+/// A site that is observed and has two unlicensed users, and the switch that turns `change` on.
+fn changing(change: impl Fn(&str, &mut Value) + Send + Sync + 'static) -> (Site, Arc<AtomicBool>) {
+    let is_on = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&is_on);
+    let site = Site::behind(move |tenant, now, request| {
+        let answer = tenant.handle(now, &request);
+        if !switch.load(Ordering::SeqCst) || answer.status != 200 {
+            return answer;
+        }
+        let Ok(mut body) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
+        change(&request.url, &mut body);
+        answer.with_json(&body)
+    });
+    let site = site.with_observation();
+    site.unlicense(2);
+    assert_eq!(site.run(&["plan"]).code, Some(0), "seen once");
+    (site, is_on)
+}
+
+#[test]
+fn credentials_that_lead_to_another_tenant_are_noticed_by_every_new_process() {
+    let (site, is_another) = changing(|url, body| {
+        if url.contains("/organization") {
+            body["value"][0]["id"] = json!("00000000-0000-4000-8000-00000000beef");
+        }
+    });
+    is_another.store(true, Ordering::SeqCst);
+    let ran = site.run(&["apply"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(site.writes().is_empty(), "wrote to a stranger: {ran}");
+    is_another.store(false, Ordering::SeqCst);
+    assert_eq!(site.run(&["apply"]).code, Some(0));
+    assert_eq!(site.writes().len(), 2);
+}
+
+#[test]
+fn a_listing_without_a_word_on_licences_is_not_believed() {
+    let (site, is_silent) = changing(|url, body| {
+        let is_listing = url.contains("/users?") || url.contains("/users/delta");
+        for user in body["value"].as_array_mut().into_iter().flatten().filter(|_| is_listing) {
+            user.as_object_mut().expect("a user").remove("assignedLicenses");
+        }
+    });
+    is_silent.store(true, Ordering::SeqCst);
+    std::fs::remove_dir_all(site.path("state/db")).expect("the state is there");
+    let ran = site.run(&["apply"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stdout.contains("without assignedLicenses"), "it says what is missing: {ran}");
+    assert!(site.writes().is_empty());
+}
