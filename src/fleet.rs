@@ -191,7 +191,7 @@ async fn run(
             () = told(&mut stopping) => break,
             question = asked.recv() => {
                 let Some(Asked { purpose, reply }) = question else { break };
-                let report = reconciler.pass(&purpose).await;
+                let Some(report) = pass(&mut reconciler, &purpose, &mut stopping).await else { break };
                 let _ = reply.send(report);
             }
             wake = alarm.next() => {
@@ -200,9 +200,30 @@ async fn run(
                     Wake::Pass => {}
                     Wake::FullListing => reconciler.want_full_listing(),
                 }
-                reconciler.pass(&Purpose::Act { digest: None }).await;
+                if pass(&mut reconciler, &Purpose::Act { digest: None }, &mut stopping).await.is_none() {
+                    break;
+                }
             }
         }
     }
     reconciler.close();
+}
+
+/// One pass; `None` when the process is to stop before it ends. Requests that change something are waited for, reads
+/// and pauses are not: the next process begins the pass anew.
+async fn pass(
+    reconciler: &mut Reconciler,
+    purpose: &Purpose,
+    stopping: &mut watch::Receiver<bool>,
+) -> Option<PassReport> {
+    let shared = reconciler.shared();
+    let stopped = async {
+        told(stopping).await;
+        shared.has_sent().await;
+    };
+    tokio::select! {
+        biased;
+        report = reconciler.pass(purpose) => Some(report),
+        () = stopped => None,
+    }
 }

@@ -374,6 +374,7 @@ impl Reconciler {
             stopped: &stopped,
             at_once: self.steps_at_once,
         };
+        let _sending = self.shared.sending();
         act::act(plan, &hands).await
     }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::watch;
+
 use crate::model::Reason;
 use crate::report::status::TenantView;
 
@@ -17,6 +19,7 @@ struct SharedState {
     view: RwLock<Option<Arc<TenantView>>>,
     is_held: AtomicBool,
     is_stopping: AtomicBool,
+    is_sending: watch::Sender<bool>,
     is_published: tokio::sync::Notify,
 }
 
@@ -46,9 +49,30 @@ impl Shared {
         self.inner.is_stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Returns when no request that changes something is under way. What else a pass does can be dropped at any await.
+    pub async fn has_sent(&self) {
+        // The sender lives as long as this.
+        let _ = self.inner.is_sending.subscribe().wait_for(|is_sending| !is_sending).await.map(|_| ());
+    }
+
+    /// Requests that change something are under way until the guard is dropped.
+    pub(super) fn sending(&self) -> Sending<'_> {
+        self.inner.is_sending.send_replace(true);
+        Sending(self)
+    }
+
     pub(super) fn stopped(&self) -> Option<Reason> {
         let is_stopped =
             self.inner.is_held.load(Ordering::SeqCst) || self.inner.is_stopping.load(Ordering::SeqCst);
         is_stopped.then_some(Reason::Held)
+    }
+}
+
+/// See [`Shared::sending`].
+pub(super) struct Sending<'a>(&'a Shared);
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.0.inner.is_sending.send_replace(false);
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use mailkeeper::model::Span;
 use serde_json::Value;
@@ -177,4 +179,25 @@ fn intents_without_outcome(site: &Site) -> BTreeSet<String> {
 
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_read_that_hangs() {
+    let (release, gate) = mpsc::channel::<()>();
+    let (gate, asked) = (Mutex::new(gate), Arc::new(AtomicBool::new(false)));
+    let is_asked = Arc::clone(&asked);
+    let site = Site::behind(move |tenant, now, request| {
+        let answer = tenant.handle(now, &request);
+        if request.url.contains("/deletedItems/") {
+            is_asked.store(true, Ordering::SeqCst);
+            // Until the test is over.
+            let _ = gate.lock().expect("nobody panics here").recv();
+        }
+        answer
+    });
+    let mut daemon = Daemon::start(&site);
+    wait::until("the read hangs", || asked.load(Ordering::SeqCst).then_some(()));
+    daemon.signal("TERM");
+    assert_eq!(daemon.ends(), Some(0));
+    drop(release);
 }
