@@ -268,7 +268,7 @@ pub(super) fn delay_before(
 }
 
 /// `Retry-After` as whole or decimal seconds or as an HTTP date, at most [`MAX_DELAY`]. `None` where it is missing or
-/// unreadable.
+/// unreadable, or says that the time has come already: who refuses and says "at once" has not told when.
 pub(super) fn delay_named(response: &HttpResponse, now_wall: Timestamp) -> Option<Duration> {
     let text = response.header("retry-after")?.trim();
     let seconds = match text.parse::<f64>() {
@@ -281,6 +281,9 @@ pub(super) fn delay_named(response: &HttpResponse, now_wall: Timestamp) -> Optio
             (until - now).as_secs_f64()
         }
     };
+    if seconds <= 0.0 {
+        return None;
+    }
     let capped = seconds.clamp(0.0, MAX_DELAY.as_secs_f64());
     if seconds > capped {
         tracing::warn!(
