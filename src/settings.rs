@@ -128,16 +128,54 @@ pub enum Auth {
 /// Where the proof is. Never the proof itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    SecretFile(PathBuf),
+    SecretFile(CredentialFile),
     /// Name of an environment variable.
     SecretEnv(String),
     /// PEM files.
     Certificate {
-        certificate: PathBuf,
-        key: PathBuf,
+        certificate: CredentialFile,
+        key: CredentialFile,
     },
     /// A token of another issuer, as on Kubernetes.
-    FederatedTokenFile(PathBuf),
+    FederatedTokenFile(CredentialFile),
+}
+
+/// A file that is read to sign in. systemd tells the daemon alone where it is, and whoever asks the daemon or only
+/// reads the state needs none, so that a variable which is not set is a fault of the reading, not of the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialFile {
+    At(PathBuf),
+    /// The path as it is written, and the variable in it that this process does not have.
+    Unset {
+        written: String,
+        variable: String,
+    },
+}
+
+/// A credential whose path needs a variable that is not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{written} cannot be read to sign in: the variable {variable} is not set here; the daemon gets it from its unit, a \
+     shell does not: start the daemon and ask again, or set {variable} to the directory of the secrets"
+)]
+pub struct UnsetVariable {
+    written: String,
+    variable: String,
+}
+
+impl CredentialFile {
+    /// Where to read.
+    ///
+    /// # Errors
+    /// A variable of the path is not set.
+    pub fn path(&self) -> Result<&Path, UnsetVariable> {
+        match self {
+            Self::At(path) => Ok(path),
+            Self::Unset { written, variable } => {
+                Err(UnsetVariable { written: written.clone(), variable: variable.clone() })
+            }
+        }
+    }
 }
 
 /// Where Graph and sign-in are reached; `None` is the cloud's own address. https, or http on loopback.

@@ -203,6 +203,7 @@ fn credential(auth: &Auth) -> Option<Finding> {
         }
         | Auth::ManagedIdentity { .. } => return None,
     };
+    let path = path.path().ok()?;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o004 != 0).then(|| {
         Finding::new(

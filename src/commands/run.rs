@@ -61,7 +61,8 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Metrics::new();
     let socket = Socket::open(&settings.control_socket).map_err(|error| chain(&error))?;
-    let members = setup::members(settings, &clock, &metrics).map_err(|error| chain(&error))?;
+    let members =
+        setup::members(settings, setup::Access::Graph, &clock, &metrics).map_err(|error| chain(&error))?;
     check_policies(settings)?;
     let (fleet, running) = Fleet::start(members);
     let alarms = fleet.alarms();

@@ -11,7 +11,7 @@ use crate::report::metrics::Metrics;
 use crate::settings::Settings;
 use crate::telemetry::{self, LogFormat};
 
-use super::setup;
+use super::setup::{self, Access};
 
 /// Asks, and prints why there is no answer.
 pub async fn ask(global: &Global, question: Question) -> Result<Answers, Exit> {
@@ -36,11 +36,29 @@ async fn ask_state(settings: &Settings, request: &Request) -> Result<Answers, Re
     // A failure to log must not keep the answer back.
     let _ = telemetry::init(LogFormat::Text);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let members =
-        setup::members(settings, &clock, &Metrics::new()).map_err(|error| Refusal::failed(chain(&error)))?;
+    let access = access(&request.question);
+    let members = setup::members(settings, access, &clock, &Metrics::new())
+        .map_err(|error| Refusal::failed(chain(&error)))?;
     let (fleet, running) = Fleet::start(members);
     let answered = fleet.ask(request, &Person::of_this_process()).await;
     fleet.stop();
     running.finished().await;
     answered
+}
+
+/// Only a pass and an examination talk to Microsoft.
+fn access(question: &Question) -> Access {
+    match question {
+        Question::Plan | Question::Apply { .. } | Question::Doctor => Access::Graph,
+        Question::Status
+        | Question::Explain { .. }
+        | Question::Asks
+        | Question::Answer { .. }
+        | Question::Hold { .. }
+        | Question::Resume
+        | Question::History { .. }
+        | Question::Verify
+        | Question::Backup
+        | Question::Report { .. } => Access::StateAlone,
+    }
 }

@@ -16,7 +16,9 @@ use crate::graph::{Client, Cloud, Config, RequestObserver, RequestSample, Roots,
 use crate::policy::{Format, render};
 use crate::reconcile::{Parts, PolicyHolder, Reconciler};
 use crate::report::metrics::{GraphRequest, Metrics};
-use crate::settings::{Auth, CloudName, Credential, Mode, ProcessEnvironment, Settings, TenantSettings};
+use crate::settings::{
+    Auth, CloudName, Credential, CredentialFile, Mode, ProcessEnvironment, Settings, TenantSettings,
+};
 use crate::store::journal::{FileLog, Journal};
 use crate::store::kv::Kv;
 use crate::store::records::{Approvals, Cursor};
@@ -57,8 +59,26 @@ pub enum Error {
     Tenant { tenant: String, text: String },
 }
 
+/// Whether what is opened is to talk to Microsoft. Who only reads the state needs no secret, and is shown none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Graph,
+    StateAlone,
+}
+
 /// Opens the state and builds a member for each tenant of the settings.
-pub fn members(settings: &Settings, clock: &Arc<dyn Clock>, metrics: &Metrics) -> Result<Vec<Member>, Error> {
+pub fn members(
+    settings: &Settings,
+    access: Access,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<Vec<Member>, Error> {
+    // Before anything is opened.
+    let configs = settings.tenants.iter().map(|tenant| {
+        graph_config(tenant, access, metrics)
+            .map_err(|text| Error::Tenant { tenant: tenant.name.clone(), text })
+    });
+    let configs = configs.collect::<Result<Vec<Config>, Error>>()?;
     let state = open_state(settings, clock)?;
     let options = TransportOptions::default();
     let transport = ReqwestTransport::new(options).map_err(|error| Error::State {
@@ -69,9 +89,11 @@ pub fn members(settings: &Settings, clock: &Arc<dyn Clock>, metrics: &Metrics) -
     settings
         .tenants
         .iter()
-        .map(|tenant| {
+        .zip(configs)
+        .map(|(tenant, config)| {
             metrics.introduce(&tenant.name);
-            member(settings, tenant, &state, &transport, clock, metrics)
+            let graph = Client::new(config, Arc::clone(&transport), Arc::clone(clock));
+            member(settings, tenant, &state, graph, clock, metrics)
         })
         .collect()
 }
@@ -118,13 +140,11 @@ fn member(
     settings: &Settings,
     tenant: &TenantSettings,
     state: &State,
-    transport: &Arc<dyn Transport>,
+    graph: Client,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
 ) -> Result<Member, Error> {
     let failed = |text: String| Error::Tenant { tenant: tenant.name.clone(), text };
-    let config = graph_config(tenant, metrics).map_err(failed)?;
-    let graph = Client::new(config, Arc::clone(transport), Arc::clone(clock));
     let store = TenantStore::new(Arc::clone(&state.kv), tenant.id);
     if state.is_old {
         forget_what_ages(&store).map_err(|error| failed(chain(&error)))?;
@@ -203,7 +223,7 @@ fn open_journal(directory: &Path, tenant: &TenantSettings) -> Result<Journal, St
     Ok(journal)
 }
 
-fn graph_config(tenant: &TenantSettings, metrics: &Metrics) -> Result<Config, String> {
+fn graph_config(tenant: &TenantSettings, access: Access, metrics: &Metrics) -> Result<Config, String> {
     let cloud = match tenant.cloud {
         CloudName::Global => Cloud::Global,
         CloudName::UsGovHigh => Cloud::UsGovHigh,
@@ -216,12 +236,16 @@ fn graph_config(tenant: &TenantSettings, metrics: &Metrics) -> Result<Config, St
         let login = endpoints.login.as_ref().map_or_else(|| roots.login().to_string(), ToString::to_string);
         roots = roots.with_endpoints(&graph, &login).map_err(|error| chain(&error))?;
     }
+    let sign_in = match access {
+        Access::Graph => sign_in(&tenant.auth)?,
+        Access::StateAlone => SignIn::Never,
+    };
     let observer = MetricsObserver { tenant: tenant.name.clone(), metrics: metrics.clone() };
     Ok(Config {
         id_seed: uuid::Uuid::new_v4(),
         has_batch: tenant.may_batch,
         observer: Arc::new(observer),
-        ..Config::new(tenant.id, roots, sign_in(&tenant.auth)?)
+        ..Config::new(tenant.id, roots, sign_in)
     })
 }
 
@@ -248,21 +272,24 @@ fn sign_in(auth: &Auth) -> Result<SignIn, String> {
             key_pem: SecretString::from(text_file(key)?),
         },
         Credential::FederatedTokenFile(path) => {
-            SignIn::FederatedToken { client_id, token_file: path.clone() }
+            let path = path.path().map_err(|error| error.to_string())?;
+            SignIn::FederatedToken { client_id, token_file: path.to_owned() }
         }
     })
 }
 
-fn secret_file(path: &Path) -> Result<SecretString, String> {
-    let text = text_file(path)?;
+fn secret_file(file: &CredentialFile) -> Result<SecretString, String> {
+    let text = text_file(file)?;
     let secret = text.trim();
     if secret.is_empty() {
-        return Err(format!("the secret file {} is empty", path.display()));
+        let path = file.path().map(|path| path.display().to_string()).unwrap_or_default();
+        return Err(format!("the secret file {path} is empty"));
     }
     Ok(SecretString::from(secret.to_owned()))
 }
 
-fn text_file(path: &Path) -> Result<String, String> {
+fn text_file(file: &CredentialFile) -> Result<String, String> {
+    let path = file.path().map_err(|error| error.to_string())?;
     read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
 }
 

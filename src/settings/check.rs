@@ -10,12 +10,13 @@ use crate::policy::document::Document;
 use crate::policy::fault::Complaint;
 use crate::policy::scalar;
 
-use super::environment::{Environment, expanded};
+use super::environment::{Environment, Unexpanded, expanded, put_in};
 use super::schema::{
     AuthFile, BatchFile, CloudFile, EndpointsFile, LogFormatFile, ModeFile, SettingsFile, TenantFile,
 };
 use super::{
-    Auth, CloudName, Credential, Endpoints, Evidence, Http, Log, LogFormat, Metrics, Mode, Settings,
+    Auth, CloudName, Credential, CredentialFile, Endpoints, Evidence, Http, Log, LogFormat, Metrics, Mode,
+    Settings,
     TenantSettings,
 };
 
@@ -205,19 +206,20 @@ impl Paths<'_, '_> {
     fn credentials(&mut self, path: &str, auth: &AuthFile) -> Vec<Option<Credential>> {
         let mut found = Vec::new();
         if let Some(file) = &auth.client_secret_file {
-            found.push(self.expand(&format!("{path}.client_secret_file"), file).map(Credential::SecretFile));
+            let secret = self.credential(&format!("{path}.client_secret_file"), file);
+            found.push(secret.map(Credential::SecretFile));
         }
         if let Some(name) = &auth.client_secret_env {
             found.push(Some(Credential::SecretEnv(name.clone())));
         }
         if let Some(file) = &auth.federated_token_file {
-            let token = self.expand(&format!("{path}.federated_token_file"), file);
+            let token = self.credential(&format!("{path}.federated_token_file"), file);
             found.push(token.map(Credential::FederatedTokenFile));
         }
         match (&auth.certificate_file, &auth.key_file) {
             (Some(certificate), Some(key)) => {
-                let certificate = self.expand(&format!("{path}.certificate_file"), certificate);
-                let key = self.expand(&format!("{path}.key_file"), key);
+                let certificate = self.credential(&format!("{path}.certificate_file"), certificate);
+                let key = self.credential(&format!("{path}.key_file"), key);
                 let pair = certificate.zip(key);
                 found.push(pair.map(|(certificate, key)| Credential::Certificate { certificate, key }));
             }
@@ -226,6 +228,20 @@ impl Paths<'_, '_> {
             (None, None) => {}
         }
         found
+    }
+
+    /// A variable that is not set is found out by whoever reads the file.
+    fn credential(&mut self, path: &str, written: &str) -> Option<CredentialFile> {
+        match put_in(written, self.environment) {
+            Ok(text) => Some(CredentialFile::At(self.directory.join(text))),
+            Err(Unexpanded::Unset(variable)) => {
+                Some(CredentialFile::Unset { written: written.to_owned(), variable })
+            }
+            Err(Unexpanded::Malformed(complaint)) => {
+                self.document.error(path, written, complaint);
+                None
+            }
+        }
     }
 
     fn lonely(&mut self, path: &str, written: &str, missing: &str) -> Option<Credential> {

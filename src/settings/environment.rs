@@ -29,19 +29,40 @@ impl Environment for std::collections::BTreeMap<String, String> {
 /// # Errors
 /// A variable that is not set or empty, or a `${` that is not closed.
 pub fn expanded(text: &str, environment: &dyn Environment) -> Result<String, Complaint> {
+    put_in(text, environment).map_err(|unexpanded| match unexpanded {
+        Unexpanded::Unset(name) => unset(&name),
+        Unexpanded::Malformed(complaint) => complaint,
+    })
+}
+
+/// Why a text keeps its `${`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unexpanded {
+    /// The named variable is not set, or empty.
+    Unset(String),
+    Malformed(Complaint),
+}
+
+/// As [`expanded`], for those to whom a variable that is not set is no fault yet.
+///
+/// # Errors
+/// As [`expanded`].
+pub fn put_in(text: &str, environment: &dyn Environment) -> Result<String, Unexpanded> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         out.push_str(&rest[..start]);
         let after = &rest[start + 2..];
-        let end = after.find('}').ok_or_else(|| Complaint::new("`${` without `}`", "close it: ${NAME}"))?;
+        let unclosed = || Unexpanded::Malformed(Complaint::new("`${` without `}`", "close it: ${NAME}"));
+        let end = after.find('}').ok_or_else(unclosed)?;
         let name = &after[..end];
         if !is_name(name) {
             let hint = "letters, digits and underscores, such as ${CREDENTIALS_DIRECTORY}";
-            return Err(Complaint::new(format!("`{name}` is not the name of a variable"), hint));
+            let complaint = Complaint::new(format!("`{name}` is not the name of a variable"), hint);
+            return Err(Unexpanded::Malformed(complaint));
         }
         let value = environment.variable(name).filter(|value| !value.is_empty());
-        out.push_str(&value.ok_or_else(|| unset(name))?);
+        out.push_str(&value.ok_or_else(|| Unexpanded::Unset(name.to_owned()))?);
         rest = &after[end + 1..];
     }
     out.push_str(rest);

@@ -43,7 +43,7 @@ fn the_shipped_settings_are_good_and_observe() {
     assert_eq!(settings.http.listen, Some("127.0.0.1:9464".parse().expect("an address")));
     let secret = PathBuf::from("/run/credentials/mailkeeper/contoso-secret");
     let Auth::Application { credential, .. } = &settings.tenants[0].auth else { panic!("an application") };
-    assert_eq!(*credential, Credential::SecretFile(secret));
+    assert_eq!(*credential, Credential::SecretFile(CredentialFile::At(secret)));
 }
 
 #[test]
@@ -99,16 +99,32 @@ fn every_way_to_sign_in_is_read() {
             "{CLIENT}, certificate_file: \"${{CREDENTIALS_DIRECTORY}}/c.pem\", key_file: /k.pem"
         )),
         Credential::Certificate {
-            certificate: PathBuf::from("/run/credentials/mailkeeper/c.pem"),
-            key: PathBuf::from("/k.pem")
+            certificate: CredentialFile::At(PathBuf::from("/run/credentials/mailkeeper/c.pem")),
+            key: CredentialFile::At(PathBuf::from("/k.pem"))
         }
     );
     assert_eq!(
         credential(&format!("{CLIENT}, federated_token_file: /var/run/token")),
-        Credential::FederatedTokenFile(PathBuf::from("/var/run/token"))
+        Credential::FederatedTokenFile(CredentialFile::At(PathBuf::from("/var/run/token")))
     );
     let identity = good(&with("", "managed_identity: 4b2b8a50-0000-4000-8000-3c2f2d6b7f10"));
     assert!(matches!(identity.tenants[0].auth, Auth::ManagedIdentity { client_id: Some(_) }));
+}
+
+/// An operator's shell has no credentials, and need not have any to read the settings.
+#[test]
+fn a_credential_whose_variable_is_not_set_fails_when_it_is_read() {
+    let path = repository().join("config/mailkeeper.yaml");
+    let settings = Settings::load(&path, &BTreeMap::new())
+        .unwrap_or_else(|faults| panic!("{}", render(&faults, Format::Text)));
+    let Auth::Application { credential: Credential::SecretFile(file), .. } = &settings.tenants[0].auth else {
+        panic!("a secret file")
+    };
+    let error = file.path().expect_err("nothing says where it is").to_string();
+    assert!(error.starts_with("${CREDENTIALS_DIRECTORY}/contoso-secret cannot be read"), "{error}");
+    assert!(error.contains("the variable CREDENTIALS_DIRECTORY is not set here"), "{error}");
+    // What is no path at all is still a fault of the settings.
+    assert!(parsed(&with("", &format!("{CLIENT}, client_secret_file: \"${{A\""))).is_err());
 }
 
 /// Each text has exactly these faults: `line:column path: message`.

@@ -66,7 +66,8 @@ impl Daemon {
         let settings = settings(company, tenant, origin, mode, &scratch.0)?;
         let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
         let metrics = Metrics::new();
-        let members = setup::members(&settings, &clock, &metrics).map_err(|error| chain(&error))?;
+        let members = setup::members(&settings, setup::Access::Graph, &clock, &metrics)
+            .map_err(|error| chain(&error))?;
         let (mut reconciler, _) = members.into_iter().next().ok_or("the settings name no tenant")?;
         reconciler.one_step_at_a_time();
         let limits = MetricsLimits { mailboxes: settings.metrics.mailboxes, upn: settings.metrics.upn };

@@ -38,6 +38,8 @@ pub enum SignIn {
         client_id: Option<String>,
         endpoint: Option<String>,
     },
+    /// Of a command that has no business with Microsoft: it never signs in.
+    Never,
 }
 
 /// The metadata service of Azure machines: link-local, so plain http. Source: Entra how-to-use-vm-token.
@@ -50,6 +52,7 @@ impl fmt::Debug for SignIn {
             Self::Certificate { client_id, .. } => write!(f, "Certificate({client_id})"),
             Self::FederatedToken { client_id, .. } => write!(f, "FederatedToken({client_id})"),
             Self::ManagedIdentity { client_id, .. } => write!(f, "ManagedIdentity({client_id:?})"),
+            Self::Never => f.write_str("Never"),
         }
     }
 }
@@ -59,7 +62,7 @@ impl SignIn {
     pub(super) fn takes_claims(&self) -> bool {
         match self {
             Self::ClientSecret { .. } | Self::Certificate { .. } | Self::FederatedToken { .. } => true,
-            Self::ManagedIdentity { .. } => false,
+            Self::ManagedIdentity { .. } | Self::Never => false,
         }
     }
 }
@@ -97,6 +100,10 @@ impl Authority {
             SignIn::ManagedIdentity { client_id, endpoint } => {
                 let endpoint = endpoint.as_deref().unwrap_or(MANAGED_IDENTITY_ENDPOINT);
                 return Ok(self.identity_request(endpoint, client_id.as_deref()));
+            }
+            SignIn::Never => {
+                let detail = "this command does not sign in".to_owned();
+                return Err(SignInError::permanent(SignInFault::LocalCredential, detail));
             }
         }
         let request = HttpRequest::new(Method::Post, token_url).with_header("accept", "application/json");

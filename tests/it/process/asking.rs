@@ -71,11 +71,56 @@ fn listings_are_json_that_names_users() {
     }
     let history = objects(&site.run(&["history", "--output", "json"]).stdout);
     let events: Vec<&str> = history.iter().filter_map(|line| line["entry"]["event"].as_str()).collect();
-    for event in ["started", "policy_loaded", "clock_started", "stopped"] {
+    for event in ["policy_loaded", "clock_started"] {
         assert!(events.contains(&event), "{event} is not in the journal: {events:?}");
     }
+    // So far nothing acted, and who only looks leaves no trace of having been there.
+    assert!(!events.contains(&"started") && !events.contains(&"stopped"), "{events:?}");
     let verified = site.run(&["history", "--verify"]);
     assert_eq!(verified.code, Some(0), "{verified:?}");
+}
+
+#[test]
+fn who_only_reads_writes_nothing_into_the_journal() {
+    let site = Site::observed();
+    site.run(&["apply"]);
+    let entries = || site.run(&["history", "--verify"]).stdout;
+    let before = entries();
+    for command in ["status", "asks", "history", "report", "doctor"] {
+        site.run(&[command]);
+        assert_eq!(entries(), before, "{command}");
+    }
+}
+
+/// systemd tells the daemon where its secrets are; an operator's shell does not know.
+#[test]
+fn only_who_signs_in_needs_the_secret() {
+    let site = Site::observed();
+    let path = site.path("mailkeeper.yaml");
+    let text = std::fs::read_to_string(&path).expect("the settings are written");
+    let secret = site.path("secret").display().to_string();
+    std::fs::write(&path, text.replace(&secret, "${MAILKEEPER_NOWHERE}/secret")).expect("it is writable");
+
+    let mailbox = site.staff().next().expect("staff").to_string();
+    for command in [
+        &["status"][..],
+        &["asks"],
+        &["history"],
+        &["report"],
+        &["explain", &mailbox],
+        &["hold", "looking"],
+        &["resume"],
+        &["check"],
+    ] {
+        let ran = site.run(command);
+        assert_eq!(ran.code, Some(0), "{command:?}: {ran}");
+    }
+    for command in ["plan", "apply", "doctor", "run"] {
+        let ran = site.run(&[command]);
+        assert_eq!(ran.code, Some(1), "{command}: {ran}");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("MAILKEEPER_NOWHERE is not set here"), "{command}: {ran}");
+    }
 }
 
 #[test]
