@@ -2,6 +2,7 @@
 //!
 //! Reads documents of the model; asks nobody and changes nothing.
 
+pub mod doubts;
 pub mod examination;
 pub mod impact;
 pub mod metrics;
