@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::policy::{KeepRule, Policy, Ruling};
 
-pub use deadline::DELETED_RETENTION;
+pub use deadline::{DELETED_RETENTION, unkept_until};
 use remedy::Proposal;
 
 /// What the policy makes of one user.

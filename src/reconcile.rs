@@ -25,11 +25,14 @@ use crate::clock::Clock;
 use crate::errors::chain;
 use crate::graph::Client;
 use crate::invariant::{InvariantId, holds};
-use crate::model::{ObservationKind, OutcomeKind, Plan, Reason, Span};
+use crate::model::{ObservationKind, OutcomeKind, Plan, Reason, Span, Timestamp, Verdict};
 use crate::observe::{self, Observed};
 use crate::plan;
 use crate::report::metrics::Metrics;
-use crate::report::status::{EventKind, PassOutcome, PassView, RecentEvent, TenantView};
+use crate::report::status::{
+    DATA_LOSS_SHOWN, DataLoss, EventKind, Failing, PassOutcome, PassView, RecentEvent, TenantView,
+};
+use crate::report::words;
 use crate::store::journal::{Entry, Journal};
 use crate::store::records::{Approvals, Hold, Identities, LastPass};
 use crate::store::{self, TenantStore};
@@ -91,6 +94,10 @@ pub struct Reconciler {
     steps_at_once: usize,
     /// The last pass went to its end: what the journal says is in the state.
     is_reflected: bool,
+    /// The journal says that this process started: one that only reads or plans leaves no trace in it.
+    is_announced: bool,
+    /// Shown for as long as the old mailbox may be there.
+    data_loss: Vec<DataLoss>,
 }
 
 /// Events that the status document shows.
@@ -101,17 +108,17 @@ impl Reconciler {
     pub fn new(parts: Parts) -> Result<Self, store::Error> {
         let shared = Shared::default();
         recall::recall(&parts.store, &parts.journal, parts.clock.now())?;
+        let mut data_loss = Vec::new();
         // What the last process knew is shown, and alerted on, until the first pass knows better.
         let last = parts.store.get::<LastPass>()?;
-        if let Some(view) = last.and_then(|last| serde_json::from_value(last.summary).ok()) {
+        if let Some(view) = last.and_then(|last| serde_json::from_value::<TenantView>(last.summary).ok()) {
+            data_loss.clone_from(&view.data_loss);
             shared.publish(Arc::new(view));
         }
         if let Some(hold) = parts.store.get::<Hold>()? {
             shared.set_held(hold.is_active(parts.clock.now()));
         }
         bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
-        let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
-        parts.journal.append(&started, parts.clock.now())?;
         Ok(Self {
             parts,
             shared,
@@ -121,6 +128,8 @@ impl Reconciler {
             journalled_policy: None,
             steps_at_once: act::AT_ONCE,
             is_reflected: true,
+            is_announced: false,
+            data_loss,
         })
     }
 
@@ -139,11 +148,24 @@ impl Reconciler {
         &self.parts.name
     }
 
-    /// Says goodbye in the journal and leaves the state complete on disk.
+    /// Once, before the first pass that may act.
+    fn announce(&mut self, purpose: &Purpose) -> Result<(), store::Error> {
+        let is_due = !self.is_announced && matches!(purpose, Purpose::Act { .. });
+        if is_due {
+            let started = Entry::Started { version: env!("CARGO_PKG_VERSION").to_owned() };
+            self.parts.journal.append(&started, self.parts.clock.now())?;
+            self.is_announced = true;
+        }
+        Ok(())
+    }
+
+    /// Says goodbye in the journal where it said hello, and leaves the state complete on disk.
     pub fn close(&self) {
-        let closed =
-            self.parts.journal.append(&Entry::Stopped, self.parts.clock.now()).map_err(store::Error::from);
-        let closed = closed.and_then(|_| match self.is_reflected {
+        let closed = match self.is_announced {
+            true => self.parts.journal.append(&Entry::Stopped, self.parts.clock.now()).map(|_| ()),
+            false => Ok(()),
+        };
+        let closed = closed.map_err(store::Error::from).and_then(|()| match self.is_reflected {
             true => recall::reflect(&self.parts.store, self.parts.journal.head()),
             false => self.parts.store.flush(),
         });
@@ -185,7 +207,8 @@ impl Reconciler {
             steps_planned: u32::try_from(report.plan().steps.len()).unwrap_or(u32::MAX),
             steps_sent: u32::try_from(sent).unwrap_or(u32::MAX),
         };
-        let view = TenantView { at: finished, last_pass: Some(pass), ..(*report.view).clone() };
+        let failing = self.failing(&report, outcome, started);
+        let view = TenantView { at: finished, last_pass: Some(pass), failing, ..(*report.view).clone() };
         report.view = Arc::new(view);
         self.keep_view(&report.view);
         self.shared.publish(Arc::clone(&report.view));
@@ -213,6 +236,7 @@ impl Reconciler {
     }
 
     async fn try_pass(&mut self, purpose: &Purpose) -> Result<PassReport, store::Error> {
+        self.announce(purpose)?;
         // Whatever stands up to here is in the state once this pass has ended.
         let head = self.parts.journal.head();
         self.is_reflected = false;
@@ -221,6 +245,7 @@ impl Reconciler {
         let observed = self.observe(&policy).await?;
         let findings = findings::find(&self.parts.store, &policy, &observed, self.parts.clock.now())?;
         let kept_books = bookkeeping::update(&mut self.books(), &findings, &observed)?;
+        self.note_data_loss(&kept_books.events);
         self.recent.extend(kept_books.events);
         if observed.observation.is_complete() {
             // Not before the ledger: without these numbers everybody is compared again.
@@ -391,6 +416,32 @@ impl Reconciler {
         }
         let surplus = self.recent.len().saturating_sub(RECENT_SHOWN);
         self.recent.drain(..surplus);
+    }
+
+    fn note_data_loss(&mut self, events: &[RecentEvent]) {
+        let judged = EventKind::Judged { verdict: Verdict::NewEmptyMailbox };
+        let lost = events
+            .iter()
+            .filter(|event| event.what == judged)
+            .filter_map(|event| Some(DataLoss { user: event.user?, upn: event.upn.clone()?, at: event.at }));
+        self.data_loss.splice(0..0, lost);
+        let oldest = self.parts.clock.now() - DATA_LOSS_SHOWN;
+        self.data_loss.retain(|lost| lost.at >= oldest);
+    }
+
+    /// How long it has been going on that passes bring nothing to rely on, and why the last one did not.
+    fn failing(&self, report: &PassReport, outcome: PassOutcome, started: Timestamp) -> Option<Failing> {
+        let why = match (outcome, &report.view.last_observation) {
+            (PassOutcome::Done, _) => return None,
+            (PassOutcome::Rejected, Some(observation)) => words::problems(observation),
+            (PassOutcome::Rejected | PassOutcome::Failed, _) => match &report.view.policy.failed {
+                Some(failure) => words::policy_failure(failure),
+                None => "the state or the journal cannot be read or written".to_owned(),
+            },
+        };
+        let before = self.shared.view().and_then(|view| view.failing.clone());
+        let (passes, since) = before.map_or((1, started), |before| (before.passes + 1, before.since));
+        Some(Failing { passes, since, why })
     }
 
     fn books(&self) -> bookkeeping::Books<'_> {

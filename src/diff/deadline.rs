@@ -15,6 +15,19 @@ use crate::policy::Retention;
 /// remove a recently deleted user").
 pub const DELETED_RETENTION: Span = Span::from_days(30);
 
+/// When Microsoft deletes the mailbox of an account that nobody repairs, at the earliest; `None` where nobody saw the
+/// beginning.
+pub fn unkept_until(known: &KnownUser, retention: Retention) -> Option<Timestamp> {
+    let loss = known.loss.as_ref().and_then(|loss| loss.last_with).map(|start| start + retention.days);
+    match known.presence {
+        Presence::Deleted { since } => {
+            Some(loss.map_or(since + DELETED_RETENTION, |loss| loss.min(since + DELETED_RETENTION)))
+        }
+        Presence::Live => loss,
+        Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => None,
+    }
+}
+
 /// The clocks of one drift, read at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {

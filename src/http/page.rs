@@ -10,7 +10,7 @@ use crate::invariant;
 use crate::model::{MailboxState, Observation, Span, Timestamp};
 use crate::report::TenantView;
 use crate::report::status::RiskRow;
-use crate::report::words;
+use crate::report::{doubts, words};
 
 mod sections;
 mod timeline;
@@ -179,14 +179,17 @@ fn banners(view: &TenantView, health: &Health, now: Timestamp) -> Markup {
                 b { "State or journal cannot be written" } ", so nothing is sent: " (foreign(failure))
             }
         }
-        @if let Some(observation) = &view.last_observation { (doubts(observation)) }
+        @for sentence in doubts::sentences(view, now) {
+            p.banner.bad.break { (foreign(&sentence)) }
+        }
+        @if let Some(observation) = &view.last_observation { (distrust(observation)) }
         @for row in view.subscriptions_to_renew() {
             p.banner.bad.break { b { "Renew" } " " (foreign(&words::subscription(row, now))) "." }
         }
     }
 }
 
-fn doubts(observation: &Observation) -> Markup {
+fn distrust(observation: &Observation) -> Markup {
     let blocking = || observation.problems.iter().filter(|problem| problem.kind.is_blocking());
     html! {
         @if !observation.is_complete() {
@@ -250,6 +253,9 @@ fn at_ease(view: &TenantView, now: Timestamp) -> Markup {
         None => calm(false, "Nothing is known yet.", "There has been no complete observation."),
         Some(_) if view.kept == 0 => {
             calm(false, "No mailbox is kept.", "No keep rule of the policy names one.")
+        }
+        Some(_) if view.kept > 0 && !doubts::sentences(view, now).is_empty() => {
+            calm(false, &doubts::at_ease(view), "What is not known, or not kept, stands above.")
         }
         Some(at) => {
             let kept = words::how_many(view.kept, "mailbox", "mailboxes");

@@ -6,17 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::diff::{Finding, diff, state_of};
+use crate::diff::{Finding, diff, state_of, unkept_until};
 use crate::model::{
     Catalog, Drift, DriftKind, Entitlement, KnownUser, LedgerEntry, MailboxState, Reason, Timestamp, UserId,
     Waiting,
 };
 use crate::observe::{Observed, Reach};
-use crate::policy::Policy;
+use crate::policy::{Policy, Retention};
 use crate::store::records::Tally;
 use crate::store::{self, TenantStore};
 
-/// Users left alone although something is wrong: listed up to this many, counted beyond.
+/// Users left alone although something is wrong: listed up to this many for each reason, counted beyond.
 const LEFT_ALONE_LISTED: usize = 200;
 
 /// What the policy makes of the tenant.
@@ -128,8 +128,10 @@ impl Findings {
                 // Without a mailbox there is nothing at risk.
                 let drift = drift.filter(|_| known.had_mailbox());
                 *self.tally.left_alone.entry(reason).or_default() += 1;
-                if let Some(kind) = drift.filter(|_| self.tally.listed.len() < LEFT_ALONE_LISTED) {
-                    self.tally.listed.push(left_alone(known, kind, reason, detail));
+                // Each reason for itself, so that leavers by the hundred do not hide who cannot be judged.
+                let listed = self.tally.listed.iter().filter(|row| row.reason == reason).count();
+                if let Some(kind) = drift.filter(|_| listed < LEFT_ALONE_LISTED) {
+                    self.tally.listed.push(left_alone(known, kind, reason, detail, judge.policy.retention));
                 }
             }
         }
@@ -186,7 +188,13 @@ fn log_difference(before: &Tally, now: &Tally) {
     }
 }
 
-fn left_alone(known: &KnownUser, drift: DriftKind, reason: Reason, detail: Option<String>) -> Waiting {
+fn left_alone(
+    known: &KnownUser,
+    drift: DriftKind,
+    reason: Reason,
+    detail: Option<String>,
+    retention: Retention,
+) -> Waiting {
     Waiting {
         user: known.id(),
         upn: known.user.upn.clone(),
@@ -194,7 +202,7 @@ fn left_alone(known: &KnownUser, drift: DriftKind, reason: Reason, detail: Optio
         rule: None,
         reason,
         until: None,
-        deadline: None,
+        deadline: unkept_until(known, retention),
         act_by: None,
         detail,
     }

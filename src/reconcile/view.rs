@@ -48,6 +48,7 @@ impl Reconciler {
         Ok(TenantView {
             kept: findings.tally.kept,
             states: states(findings, &ledger),
+            data_loss: self.data_loss.clone(),
             left_alone: findings.tally.left_alone.clone(),
             at_risk: at_risk.into_iter().map(|(_, row)| row).collect(),
             asks: plan.asks.clone(),
@@ -139,11 +140,14 @@ impl Reconciler {
             subscriptions: Vec::new(),
             recent: Vec::new(),
             journal_head: Some(self.parts.journal.head().hash),
+            failing: None,
+            data_loss: Vec::new(),
         }
     }
 }
 
-/// Repaired mailboxes whose proof is still open count as settling.
+/// Repaired mailboxes whose proof is still open count as settling. Accounts in danger of which no rule can be told are
+/// unknown: nobody may take their silence for health.
 fn states(findings: &Findings, ledger: &BTreeMap<UserId, LedgerEntry>) -> BTreeMap<MailboxState, u64> {
     let mut states = findings.tally.by_state.clone();
     let unproved =
@@ -152,6 +156,9 @@ fn states(findings: &Findings, ledger: &BTreeMap<UserId, LedgerEntry>) -> BTreeM
     let moved = unproved.min(*healthy);
     *healthy -= moved;
     *states.entry(MailboxState::Settling).or_default() += moved;
+    let unjudged =
+        findings.tally.listed.iter().filter(|row| row.reason == Reason::Undetermined).count() as u64;
+    *states.entry(MailboxState::Unknown).or_default() += unjudged;
     states
 }
 

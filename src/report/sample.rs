@@ -49,6 +49,8 @@ pub fn healthy() -> TenantView {
         subscriptions: Vec::new(),
         recent: Vec::new(),
         journal_head: Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned()),
+        failing: None,
+        data_loss: Vec::new(),
     }
 }
 

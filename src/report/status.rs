@@ -41,6 +41,33 @@ pub struct TenantView {
     /// Newest first, bounded.
     pub recent: Vec<RecentEvent>,
     pub journal_head: Option<String>,
+    /// The newest passes brought nothing to rely on: what stands here is of before them.
+    #[serde(default)]
+    pub failing: Option<Failing>,
+    /// Newest first; those older than [`DATA_LOSS_SHOWN`] are left out.
+    #[serde(default)]
+    pub data_loss: Vec<DataLoss>,
+}
+
+/// For as long a new, empty mailbox is shown: the old one may be merged back while it is soft-deleted, 30 days.
+pub const DATA_LOSS_SHOWN: Span = Span::from_days(30);
+
+/// Passes one after the other that were rejected or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    pub passes: u64,
+    pub since: Timestamp,
+    /// Of the newest pass.
+    pub why: String,
+}
+
+/// A repair after which another, empty mailbox answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataLoss {
+    #[serde(rename = "id")]
+    pub user: UserId,
+    pub upn: String,
+    pub at: Timestamp,
 }
 
 /// The big red button, pressed.
@@ -199,13 +226,32 @@ impl TenantView {
         let is_within = |row: &&RiskRow| {
             row.deadline.is_some_and(|deadline| deadline > self.at && deadline - self.at <= span)
         };
-        self.at_risk.iter().filter(is_within).count()
+        let unjudged = self.unjudged().into_iter().filter_map(|row| row.deadline);
+        let unjudged = unjudged.filter(|deadline| *deadline > self.at && *deadline - self.at <= span);
+        self.at_risk.iter().filter(is_within).count() + unjudged.count()
     }
 
     /// The soonest deadline that has not passed.
     pub fn earliest_deadline(&self) -> Option<Timestamp> {
-        self.at_risk.iter().filter_map(|row| row.deadline).filter(|deadline| *deadline > self.at).min()
+        let at_risk = self.at_risk.iter().filter_map(|row| row.deadline);
+        let unjudged = self.unjudged().into_iter().filter_map(|row| row.deadline);
+        at_risk.chain(unjudged).filter(|deadline| *deadline > self.at).min()
     }
+
+    /// Accounts in danger of which no rule can be told, because a fact that decides it cannot be read; the soonest
+    /// deadline first.
+    pub fn unjudged(&self) -> Vec<&Waiting> {
+        let mut rows: Vec<&Waiting> =
+            self.left_in_danger().filter(|row| row.reason == Reason::Undetermined).collect();
+        rows.sort_by_key(|row| (row.deadline.is_none(), row.deadline, row.upn.as_str()));
+        rows
+    }
+
+    /// Accounts in danger that no keep rule makes ours.
+    pub fn left_in_danger(&self) -> impl Iterator<Item = &Waiting> {
+        self.plan.waiting.iter().filter(|row| row.rule.is_none())
+    }
+
     /// The rows in the order in which they need attention at `now`: deadlines ahead, soonest first; then those whose
     /// deadline nobody knows; then those that no clock threatens; last those whose deadline has passed, newest first.
     pub fn most_urgent(&self, now: Timestamp) -> Vec<&RiskRow> {

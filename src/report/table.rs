@@ -3,7 +3,6 @@
 //! Takes a document, the time and a style, and returns text. Prints nothing, reads neither terminal nor environment,
 //! except in [`Style::of_stdout`]. Colour only repeats what the words say.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::IsTerminal as _;
 
@@ -12,6 +11,7 @@ use comfy_table::{
 };
 use serde::Serialize;
 
+use super::doubts::{self, Doubt};
 use super::status::{RiskRow, TenantView, Urgency, waiting_by_reason};
 use super::words;
 use crate::model::{Action, Ask, DriftKind, Plan, Reason, SeatNeed, Step, Timestamp, UserId, Waiting};
@@ -55,7 +55,17 @@ impl Style {
 pub struct StatusRow<'a> {
     pub tenant: &'a str,
     #[serde(flatten)]
-    pub row: &'a RiskRow,
+    pub row: StatusKind<'a>,
+}
+
+/// What a row of `status` is about; `state` tells them apart.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum StatusKind<'a> {
+    Risk(&'a RiskRow),
+    /// A doubt about the whole tenant (`blind`), or about an account that is not among those at risk (`unknown`,
+    /// `left_alone`, `data_loss`).
+    Doubt(Doubt<'a>),
 }
 
 /// One row of `plan` for machines: a step, or a drift that waits.
@@ -79,9 +89,11 @@ pub enum PlanDecision<'a> {
     Waiting { reason: Reason, until: Option<Timestamp>, detail: Option<&'a str> },
 }
 
-/// The mailboxes at risk, the most urgent first.
+/// The mailboxes at risk, the most urgent first, then what keeps the rest from being known.
 pub fn status_rows(view: &TenantView, now: Timestamp) -> Vec<StatusRow<'_>> {
-    view.most_urgent(now).into_iter().map(|row| StatusRow { tenant: &view.tenant, row }).collect()
+    let at_risk = view.most_urgent(now).into_iter().map(StatusKind::Risk);
+    let doubts = doubts::rows(view).into_iter().map(StatusKind::Doubt);
+    at_risk.chain(doubts).map(|row| StatusRow { tenant: &view.tenant, row }).collect()
 }
 
 /// Steps in the order in which they are sent, then what waits.
@@ -107,37 +119,16 @@ pub fn ndjson<T: Serialize>(rows: &[T]) -> serde_json::Result<String> {
 
 /// What is at risk, soonest first, below one line about the tenant.
 pub fn status(view: &TenantView, now: Timestamp, style: Style) -> String {
-    let at_ease = match view.last_complete_observation {
-        None => "Nothing is known yet: there has been no complete observation.\n",
-        Some(_) if view.kept == 0 => "No keep rule of the policy names a mailbox.\n",
-        Some(_) => "Every kept mailbox is where it should be.\n",
-    };
     let rows = view.most_urgent(now);
-    let body = if rows.is_empty() { at_ease.to_owned() } else { risks(&rows, now, style) };
-    heading(view, now, style) + &body + &left_alone(view, style)
-}
-
-/// Whom mailkeeper would not touch although something is wrong with the mailbox, by reason and with a few names: the
-/// administrators among them may want to know.
-fn left_alone(view: &TenantView, style: Style) -> String {
-    const NAMED: usize = 3;
-    let mut by_reason: BTreeMap<Reason, Vec<&str>> = BTreeMap::new();
-    for row in view.plan.waiting.iter().filter(|row| row.rule.is_none()) {
-        by_reason.entry(row.reason).or_default().push(&row.upn);
-    }
-    let lines = by_reason.into_iter().map(|(reason, users)| {
-        let named: Vec<_> = users.iter().take(NAMED).map(|upn| words::one_line(upn)).collect();
-        let more = if users.len() > NAMED { ", .." } else { "" };
-        let accounts = words::how_many(users.len() as u64, "account", "accounts");
-        let sentence = format!(
-            "left alone with a mailbox in danger: {accounts}, {} ({}{more})",
-            words::plain(reason.label()),
-            named.join(", ")
-        );
-        wrapped(&sentence, style.width) + "\n"
-    });
-    let lines: String = lines.collect();
-    if lines.is_empty() { lines } else { format!("\n{lines}") }
+    let body = if rows.is_empty() {
+        wrapped(&doubts::at_ease(view), style.width) + "\n"
+    } else {
+        risks(&rows, now, style)
+    };
+    let doubts = doubts::sentences(view, now);
+    let doubts: String =
+        doubts.iter().map(|sentence| format!("\n{}\n", wrapped(sentence, style.width))).collect();
+    heading(view, now, style) + &body + &doubts
 }
 
 /// A fact a column where there is room, else two lines a mailbox.
@@ -180,10 +171,12 @@ fn heading(view: &TenantView, now: Timestamp, style: Style) -> String {
     )];
     if let Some(hold) = &view.hold {
         let [by, reason] = [&hold.by, &hold.reason].map(|text| words::one_line(text));
-        sentences.push(format!("ON HOLD by {by}, {}: {reason}", words::distance(hold.since, now)));
+        let until = hold.until.map_or_else(|| "somebody resumes".to_owned(), Timestamp::human);
+        let since = words::distance(hold.since, now);
+        sentences.push(format!("ON HOLD by {by}, {since}, until {until}: {reason}"));
     }
     if let Some(failure) = &view.policy.failed {
-        sentences.push(format!("THE NEWEST POLICY CANNOT BE LOADED: {}", words::one_line(failure)));
+        sentences.push(format!("THE NEWEST POLICY CANNOT BE LOADED: {}", words::policy_failure(failure)));
     }
     let to_renew = view.subscriptions_to_renew();
     sentences.extend(to_renew.iter().map(|row| format!("RENEW {}", words::subscription(row, now))));

@@ -1,7 +1,7 @@
 //! How documents read to people: short phrases for tables and the status page. No layout, no markup, no colour.
 
 use super::status::{EventKind, NextMove, RecentEvent, SubscriptionRow};
-use crate::model::{Action, Backing, Reason, Span, Timestamp, Verdict};
+use crate::model::{Action, Backing, Observation, Problem, ProblemKind, Reason, Span, Timestamp, Verdict};
 
 /// A label of ours as words: `license_removed` becomes `license removed`.
 pub fn plain(label: &str) -> String {
@@ -16,6 +16,53 @@ pub fn one_line(text: &str) -> String {
             || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|char| if is_hidden(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
+/// What is wrong with an observation, the blocking problems first, in one line.
+pub fn problems(observation: &Observation) -> String {
+    const NAMED: usize = 2;
+    let blocking: Vec<&Problem> =
+        observation.problems.iter().filter(|problem| problem.kind.is_blocking()).collect();
+    let mut named: Vec<String> = blocking.iter().take(NAMED).map(|found| problem(found)).collect();
+    if blocking.len() > NAMED {
+        named.push(format!("and {} more", blocking.len() - NAMED));
+    }
+    named.join("; ")
+}
+
+/// One problem as a clause. The detail names what was asked for.
+pub fn problem(problem: &Problem) -> String {
+    let what = match problem.kind {
+        ProblemKind::SignIn => "sign-in failed",
+        ProblemKind::Refused => "Microsoft refuses",
+        ProblemKind::Unanswered => "no usable answer",
+        ProblemKind::Malformed => "an answer that is not understood",
+        ProblemKind::HostileLink => "a link that was not followed",
+        ProblemKind::Truncated => "a listing is not whole",
+        ProblemKind::WrongTenant => "another tenant answers",
+        ProblemKind::GroupMissing => "a group of the policy is missing",
+        ProblemKind::MassDisappearance => "many users are gone at once",
+        ProblemKind::SeatsJumped => "the number of seats jumped",
+        ProblemKind::ClockSkew => "the clocks differ",
+        ProblemKind::MailboxUnreadable => "a mailbox could not be read",
+    };
+    format!("{what}: {}", one_line(&problem.detail))
+}
+
+/// The rendered faults of a policy in one line: the place and the sentence of the first, how many more there are, and
+/// where to see them all.
+pub fn policy_failure(rendered: &str) -> String {
+    let heads: Vec<(&str, &str)> = rendered
+        .lines()
+        .zip(rendered.lines().skip(1).chain([""]))
+        .filter_map(|(line, next)| Some((line.strip_prefix("error: ")?, next)))
+        .collect();
+    let Some((message, place)) = heads.first() else {
+        return one_line(rendered.lines().next().unwrap_or_default());
+    };
+    let place = place.trim_start().strip_prefix("--> ").map(|place| format!("{place}: ")).unwrap_or_default();
+    let more = if heads.len() > 1 { format!(", and {} more", heads.len() - 1) } else { String::new() };
+    format!("{}{}{more}; see: mailkeeper check", one_line(&place), one_line(message))
 }
 
 /// `4,127`.

@@ -16,8 +16,7 @@ use super::schema::{
 };
 use super::{
     Auth, CloudName, Credential, CredentialFile, Endpoints, Evidence, Http, Log, LogFormat, Metrics, Mode,
-    Settings,
-    TenantSettings,
+    Settings, TenantSettings,
 };
 
 const DEFAULT_SCHEDULE: &str = "0 */10 * * * *";

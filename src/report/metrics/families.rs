@@ -44,7 +44,7 @@ macro_rules! families {
 
 families! {
     mailboxes: GaugeVec = "mailkeeper_mailboxes" ["tenant" "state"]
-        "Mailboxes that a keep rule names, by state.";
+        "Mailboxes that a keep rule names, by state; unknown counts accounts in danger of which no rule can be told, too.";
     mailbox_deadline: GaugeVec = "mailkeeper_mailbox_deadline_timestamp_seconds"
         ["tenant" "user_id" "kind" "cause" "rule" "upn"]
         "When the mailbox passes Microsoft's limit; the most urgent mailboxes only, upn is empty unless the settings allow it.";

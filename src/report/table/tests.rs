@@ -60,7 +60,7 @@ fn who_is_left_alone_in_danger_is_named() {
             rule: None,
             reason: Reason::Protected,
             until: None,
-            deadline: None,
+            deadline: Some(NOW + Span::from_days(12)),
             act_by: None,
             detail: None,
         })
@@ -68,8 +68,10 @@ fn who_is_left_alone_in_danger_is_named() {
     let text = status(&view, NOW, WIDE);
     let (_, line) = text.split_once("left alone with a mailbox in danger: ").expect("a line of its own");
     let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let named = "admin0@contoso.com, admin1@contoso.com, admin2@contoso.com, ..";
-    assert_eq!(line, format!("4 accounts, protected ({named})"));
+    let named = [0, 1, 2].map(|number| {
+        format!("admin{number}@contoso.com, licence lost, lost for good on 2026-12-05 12:00 UTC, in 12d")
+    });
+    assert_eq!(line, format!("4 accounts, protected ({}; ..)", named.join("; ")));
 }
 
 #[test]
