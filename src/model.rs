@@ -36,7 +36,7 @@ pub use plan::{Action, Answer, Ask, Plan, SeatNeed, Step, Waiting};
 pub use reason::Reason;
 pub use seats::{Catalog, Sku, SkuPlan, Units};
 pub use subscription::{Backing, Outlook, Subscription, first_to_end, outlook};
-pub use time::{Span, Timestamp};
+pub use time::{Span, Timestamp, between};
 pub use user::{
     AssignedPlan, CapabilityStatus, License, LicenseAssignment, ProvisioningError, User, UserType,
 };

@@ -8,6 +8,7 @@ pub mod check;
 pub mod explain;
 mod mass;
 pub mod pace;
+mod question;
 mod refusal;
 mod seats;
 #[cfg(test)]
@@ -188,12 +189,11 @@ fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(),
         return Ok(());
     }
     let detail = flapping.map(|_| setbacks_of(entry));
-    let told = detail.as_ref().map(|detail| format!("; {detail}")).unwrap_or_default();
     let ask = Ask {
         id,
         reason,
         users: vec![drift.user],
-        question: format!("{}: {} ({}{told})", drift.upn, reason.sentence(), drift.cause.label()),
+        question: question::question(drift, reason, detail.as_deref(), input),
         opened: entry.first_seen,
         act_by: drift.clock.act_by,
     };

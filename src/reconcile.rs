@@ -41,6 +41,7 @@ use findings::Findings;
 pub use policy_holder::{Loaded, PolicyHolder};
 use seats::in_flight;
 pub use shared::Shared;
+pub use view::hold_view;
 
 /// What a pass is for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,8 @@ pub const FILTER_VARIABLE: &str = "MAILKEEPER_LOG";
 /// The libraries below report their own life at `info`, which tells an operator nothing.
 const DEFAULT_FILTER: &str = "info,sled=warn,tokio_cron_scheduler=warn,hyper=warn,h2=warn,rustls=warn";
 
+const QUIET_FILTER: &str = "warn";
+
 /// `log.format` of the settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -57,9 +59,21 @@ pub enum TelemetryError {
 /// # Errors
 /// When `MAILKEEPER_LOG` is not a filter, or logs were set up before.
 pub fn init(format: LogFormat) -> Result<Sink, TelemetryError> {
+    init_with(format, DEFAULT_FILTER)
+}
+
+/// As [`init`], for a command that runs once and answers on standard output: from warnings up, unless more is asked for.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_quiet(format: LogFormat) -> Result<Sink, TelemetryError> {
+    init_with(format, QUIET_FILTER)
+}
+
+fn init_with(format: LogFormat, default: &str) -> Result<Sink, TelemetryError> {
     let filter = match std::env::var(FILTER_VARIABLE) {
-        Ok(filter) => filter_of(Some(&filter))?,
-        Err(std::env::VarError::NotPresent) => filter_of(None)?,
+        Ok(filter) => filter_of(Some(&filter), default)?,
+        Err(std::env::VarError::NotPresent) => filter_of(None, default)?,
         Err(std::env::VarError::NotUnicode(_)) => return Err(TelemetryError::Encoding),
     };
     let is_terminal = std::io::stderr().is_terminal();
@@ -96,8 +110,8 @@ fn open(sink: Sink) -> (Sink, Box<dyn Layer<Registry> + Send + Sync>) {
     }
 }
 
-fn filter_of(text: Option<&str>) -> Result<EnvFilter, TelemetryError> {
-    let text = text.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(DEFAULT_FILTER);
+fn filter_of(text: Option<&str>, default: &str) -> Result<EnvFilter, TelemetryError> {
+    let text = text.map(str::trim).filter(|text| !text.is_empty()).unwrap_or(default);
     EnvFilter::builder()
         .parse(text)
         .map_err(|source| TelemetryError::Filter { filter: text.to_owned(), source })
@@ -199,9 +213,9 @@ mod tests {
     #[test]
     fn a_bad_filter_is_an_error_that_names_it() {
         for good in [None, Some(""), Some("  "), Some("debug"), Some("mailkeeper::observe=trace,warn")] {
-            assert!(filter_of(good).is_ok(), "{good:?}");
+            assert!(filter_of(good, DEFAULT_FILTER).is_ok(), "{good:?}");
         }
-        let error = filter_of(Some("mailkeeper=loud")).expect_err("loud is no level");
+        let error = filter_of(Some("mailkeeper=loud"), DEFAULT_FILTER).expect_err("loud is no level");
         assert_eq!(error.to_string(), "MAILKEEPER_LOG is not a log filter: mailkeeper=loud");
     }
 

@@ -8,7 +8,7 @@ use crate::cli::{
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::control::{Answer, Answers, Names, Question, Sent, Verification, chronicle};
-use crate::model::{OutcomeKind, Span, Timestamp};
+use crate::model::{Ask, OutcomeKind, Span, Timestamp};
 use crate::policy::scalar;
 use crate::report::examination::Level;
 use crate::report::questions;
@@ -43,7 +43,20 @@ pub async fn plan(global: &Global, arguments: &PlanArgs) -> Exit {
 
 /// `mailkeeper apply`
 pub async fn apply(global: &Global, arguments: ApplyArgs) -> Exit {
+    if let Some(digest) = &arguments.digest
+        && !is_digest(digest)
+    {
+        eprintln!(
+            "mailkeeper: {digest:?} is no digest of a plan: `mailkeeper plan` ends with it, 12 hex digits or more"
+        );
+        return Exit::Usage;
+    }
     ask(global, Question::Apply { digest: arguments.digest }).await
+}
+
+/// The beginning of a SHA-256 in hex.
+fn is_digest(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `mailkeeper approve` and `deny`
@@ -171,11 +184,12 @@ fn now() -> Timestamp {
 
 /// The plan, and below it what was sent of it.
 fn pass(view: &TenantView, sent: &[Sent], refused: Option<&str>) -> String {
-    let mut text = table::plan(&view.plan, now(), Style::of_stdout());
+    let hold = table::on_hold(view, now()).map(|hold| format!("{hold}\n\n")).unwrap_or_default();
+    let mut text = hold + &table::plan(&view.plan, now(), Style::of_stdout());
     if let Some(observation) = view.last_observation.as_ref().filter(|observation| !observation.is_complete())
     {
         for problem in &observation.problems {
-            let _ = writeln!(text, "problem   {}: {}", problem.kind.label(), problem.detail);
+            let _ = writeln!(text, "problem   {}", words::problem(problem));
         }
     }
     if let Some(failed) = &view.policy.failed {
@@ -225,6 +239,14 @@ fn history_row(line: &Line, names: &Names) -> serde_json::Value {
     row
 }
 
+/// A question for machines: each user has an id and a name.
+fn ask_row(ask: &Ask, names: &Names) -> serde_json::Value {
+    let mut row = serde_json::to_value(ask).expect("documents are plain data");
+    let users = ask.users.iter().map(|user| serde_json::json!({ "id": user, "upn": names.get(user) }));
+    row["users"] = users.collect();
+    row
+}
+
 fn verification_text(verification: &Verification) -> String {
     let Verification { entries, head, first_bad } = verification;
     match first_bad {
@@ -243,7 +265,7 @@ fn objects(answer: &Answer) -> Vec<serde_json::Value> {
         Answer::Explanation { explanation } => rows(std::slice::from_ref(&**explanation)),
         Answer::Pass { view, sent, .. } if sent.is_empty() => rows(&table::plan_rows(&view.plan)),
         Answer::Pass { sent, .. } => rows(sent),
-        Answer::Asks { asks, .. } => rows(asks),
+        Answer::Asks { asks, names, .. } => asks.iter().map(|ask| ask_row(ask, names)).collect(),
         Answer::History { lines, names } => lines.iter().rev().map(|line| history_row(line, names)).collect(),
         Answer::Examination { examination } => rows(&examination.findings),
         Answer::Report { summary } => rows(std::slice::from_ref(&**summary)),

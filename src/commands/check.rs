@@ -41,7 +41,9 @@ pub async fn check(global: &Global, arguments: &CheckArgs) -> Exit {
         Some(_) | None => None,
     };
     print!("{}", rendered(&report.faults, impact.as_ref(), arguments));
-    eprintln!("checked {}: {errors} errors, {warnings} warnings", names(&report.checked));
+    let [errors_said, warnings_said] = [(errors, "error", "errors"), (warnings, "warning", "warnings")]
+        .map(|(count, one, many)| words::how_many(count as u64, one, many));
+    eprintln!("checked {}: {errors_said}, {warnings_said}", names(&report.checked));
     if errors == 0 { Exit::Done } else { Exit::Usage }
 }
 

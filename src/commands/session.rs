@@ -34,7 +34,7 @@ pub async fn try_ask(settings: &Settings, global: &Global, question: Question) -
 /// No daemon: opens the state, makes a pass where the question needs one, closes it again.
 async fn ask_state(settings: &Settings, request: &Request) -> Result<Answers, Refusal> {
     // A failure to log must not keep the answer back.
-    let _ = telemetry::init(LogFormat::Text);
+    let _ = telemetry::init_quiet(LogFormat::Text);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let access = access(&request.question);
     let members = setup::members(settings, access, &clock, &Metrics::new())

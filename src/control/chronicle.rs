@@ -1,7 +1,7 @@
 //! The journal as sentences, for people who have never seen the tool: when, which mailbox, what happened, why, by
 //! whom. One line an entry. Reads entries; knows neither files nor the chain.
 
-use crate::model::{OutcomeKind, Timestamp, Verdict};
+use crate::model::{OutcomeKind, Timestamp, Verdict, between};
 use crate::plan::explain::{because, trouble};
 use crate::report::words;
 use crate::store::journal::{Entry, Line, Recorded};
@@ -175,7 +175,7 @@ pub fn judged(verdict: Verdict) -> &'static str {
 fn interval(earliest: Option<Timestamp>, latest: Timestamp) -> String {
     match earliest {
         Some(earliest) if earliest == latest => format!(", on {}", latest.human()),
-        Some(earliest) => format!(", between {} and {}", earliest.human(), latest.human()),
+        Some(earliest) => format!(", {}", between(earliest, latest)),
         None => String::new(),
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::graph::Client;
-use crate::model::{Ask, Plan, Reason, Span, UserId};
+use crate::model::{Ask, Plan, Reason, Span, Timestamp, UserId};
 use crate::plan::explain::{Explanation, Facts, Past, explain};
 use crate::policy::Unanswered;
 use crate::policy::fault::nearest;
-use crate::reconcile::{PolicyHolder, Shared};
-use crate::report::status::TenantView;
+use crate::reconcile::{PolicyHolder, Shared, hold_view};
+use crate::report::status::{NextMove, TenantView};
 use crate::report::words;
 use crate::store::TenantStore;
 use crate::store::journal::{Entry, Journal, JournalError};
@@ -54,9 +54,6 @@ const PAST_SHOWN: usize = 8;
 /// Entries that one answer carries: a few megabytes.
 const HISTORY_LONGEST: usize = 10_000;
 
-/// Users whose names one question brings along.
-const NAMES_SHOWN: usize = 5;
-
 /// Users that the line of a denial names: half of what a line may hold. A state that was lost asks again about more.
 const DENIED_NAMED: usize = 10_000;
 
@@ -80,8 +77,34 @@ impl Desk {
         })
     }
 
-    /// The newest status document: of this process, else of the last one.
+    /// The newest status document, with the answers and the hold that were given since.
     pub fn view(&self) -> Result<TenantView, Refusal> {
+        let mut view = self.last_view()?;
+        let answers = self.store.get_or_default::<Approvals>()?.0;
+        view.hold = self.active_hold().map(hold_view);
+        let (answered, open): (Vec<Ask>, Vec<Ask>) =
+            view.asks.into_iter().partition(|ask| answers.contains_key(&ask.id));
+        view.plan.asks.clone_from(&open);
+        view.asks = open;
+        let stopped = self.stopped();
+        for row in &mut view.at_risk {
+            let ask = answered.iter().find(|ask| ask.users.contains(&row.user));
+            let answer = ask.and_then(|ask| answers.get(&ask.id));
+            row.next = match (&row.next, answer, stopped) {
+                (NextMove::Waiting { .. }, Some(answer), _) if !answer.granted => waits(Reason::Denied),
+                (NextMove::Waiting { .. }, Some(_), Some(reason)) => waits(reason),
+                (NextMove::Waiting { .. }, Some(answer), None) => {
+                    NextMove::Approved { by: answer.by.clone(), at: answer.at }
+                }
+                (NextMove::Step { is_sent: false, .. }, _, Some(reason)) => waits(reason),
+                (next, _, _) => next.clone(),
+            };
+        }
+        Ok(view)
+    }
+
+    /// Of this process, else of the last one.
+    fn last_view(&self) -> Result<TenantView, Refusal> {
         if let Some(view) = self.shared.view() {
             return Ok((*view).clone());
         }
@@ -141,7 +164,7 @@ impl Desk {
 
     fn asks(&self) -> Result<Answer, Refusal> {
         let asks = self.open_asks()?;
-        let concerned = asks.iter().flat_map(|ask| ask.users.iter().take(NAMES_SHOWN)).copied();
+        let concerned = asks.iter().flat_map(|ask| &ask.users).copied();
         let names = lookup::names(&self.store, concerned)?;
         if self.policy.current().is_none() {
             self.policy.reload();
@@ -153,12 +176,11 @@ impl Desk {
 
     /// The questions of the newest plan that nobody has answered since.
     fn open_asks(&self) -> Result<Vec<Ask>, Refusal> {
-        let answered = self.store.get_or_default::<Approvals>()?;
-        Ok(self.view()?.asks.into_iter().filter(|ask| !answered.0.contains_key(&ask.id)).collect())
+        Ok(self.view()?.asks)
     }
 
     fn take_answer(&self, ask: &str, granted: bool, by: &Person) -> Result<Answer, Refusal> {
-        let view = self.view()?;
+        let view = self.last_view()?;
         let mut approvals = self.store.get_or_default::<Approvals>()?;
         let Some(open) = view.asks.iter().find(|open| open.id == ask) else {
             return Err(self.no_such_ask(ask, approvals.0.get(ask)));
@@ -231,15 +253,20 @@ impl Desk {
     fn hold(&self, duration: Option<Span>, reason: &str, by: &Person) -> Result<Answer, Refusal> {
         let now = self.clock.now();
         let until = duration.map(|duration| now + duration);
+        let before = self.active_hold();
         self.shared.set_held(true);
         let hold = Hold { since: now, until, reason: Some(reason.to_owned()), by: by.name.clone() };
         self.store.put(&hold)?;
         self.store.flush()?;
         let entry = Entry::Held { until, reason: Some(reason.to_owned()), by: by.name.clone() };
         self.journal.append(&entry, now).map_err(refused)?;
-        let until =
-            until.map_or("until `mailkeeper resume`".to_owned(), |until| format!("until {}", until.human()));
-        Ok(Answer::Said { message: format!("on hold {until}: nothing more is sent") })
+        let said = |until: Option<Timestamp>| {
+            until.map_or("until `mailkeeper resume`".to_owned(), |until| format!("until {}", until.human()))
+        };
+        let replaced =
+            before.map(|before| format!("; replaces the hold of {} {}", before.by, said(before.until)));
+        let replaced = replaced.unwrap_or_default();
+        Ok(Answer::Said { message: format!("on hold {}: nothing more is sent{replaced}", said(until)) })
     }
 
     fn resume(&self, by: &Person) -> Result<Answer, Refusal> {
@@ -296,6 +323,10 @@ impl Desk {
 fn answered_already(ask: &str, answer: &crate::model::Answer) -> String {
     let verb = if answer.granted { "approved" } else { "denied" };
     format!("{ask} was {verb} by {} on {}", answer.by, answer.at.human())
+}
+
+fn waits(reason: Reason) -> NextMove {
+    NextMove::Waiting { reason, until: None, detail: None }
 }
 
 fn refused(error: JournalError) -> Refusal {

@@ -45,6 +45,11 @@ impl Timestamp {
         self.to_datetime().format("%Y-%m-%d %H:%M UTC").to_string()
     }
 
+    /// [`Self::human`] with seconds.
+    fn human_to_the_second(self) -> String {
+        self.to_datetime().format("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
+
     pub fn saturating_add(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.0))
     }
@@ -99,6 +104,15 @@ impl<'de> Deserialize<'de> for Timestamp {
             i64::deserialize(deserializer).map(Self)
         }
     }
+}
+
+/// `between A and B`, for people; with seconds where the two would look alike.
+pub fn between(earliest: Timestamp, latest: Timestamp) -> String {
+    let [from, to] = match earliest.human() == latest.human() {
+        true => [earliest.human_to_the_second(), latest.human_to_the_second()],
+        false => [earliest.human(), latest.human()],
+    };
+    format!("between {from} and {to}")
 }
 
 /// A signed distance between two points in time, in milliseconds.
@@ -186,6 +200,15 @@ mod tests {
         for (span, text) in cases {
             assert_eq!(span.to_string(), text);
         }
+    }
+
+    #[test]
+    fn times_that_would_look_alike_show_seconds() {
+        let at = |text| Timestamp::parse(text).expect("valid");
+        let (one, other) = (at("2026-11-27T17:43:02Z"), at("2026-11-27T17:43:58Z"));
+        assert_eq!(between(one, other), "between 2026-11-27 17:43:02 UTC and 2026-11-27 17:43:58 UTC");
+        let later = at("2026-11-27T17:44:58Z");
+        assert_eq!(between(one, later), "between 2026-11-27 17:43 UTC and 2026-11-27 17:44 UTC");
     }
 
     #[test]

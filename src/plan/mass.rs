@@ -86,6 +86,7 @@ fn causes(drifts: &[&Drift]) -> String {
     for drift in drifts {
         *causes.entry(drift.cause.label()).or_default() += 1;
     }
-    let causes: Vec<String> = causes.iter().map(|(cause, count)| format!("{count} {cause}")).collect();
+    let causes: Vec<String> =
+        causes.iter().map(|(cause, count)| format!("{count} {}", cause.replace('_', " "))).collect();
     causes.join(", ")
 }

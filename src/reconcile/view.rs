@@ -100,12 +100,7 @@ impl Reconciler {
         let hold = self.parts.store.get::<Hold>()?.filter(|hold| hold.is_active(self.parts.clock.now()));
         let loaded = self.parts.policy.loaded();
         Ok(TenantView {
-            hold: hold.map(|hold| HoldView {
-                since: hold.since,
-                until: hold.until,
-                reason: hold.reason.unwrap_or_else(|| "no reason given".to_owned()),
-                by: hold.by,
-            }),
+            hold: hold.map(hold_view),
             policy: PolicyView {
                 digest: loaded.current.as_ref().map(|policy| policy.digest.clone()).unwrap_or_default(),
                 revision: loaded.current.as_ref().and_then(|policy| policy.revision.clone()),
@@ -160,6 +155,16 @@ fn states(findings: &Findings, ledger: &BTreeMap<UserId, LedgerEntry>) -> BTreeM
         findings.tally.listed.iter().filter(|row| row.reason == Reason::Undetermined).count() as u64;
     *states.entry(MailboxState::Unknown).or_default() += unjudged;
     states
+}
+
+/// How a hold is shown.
+pub fn hold_view(hold: Hold) -> HoldView {
+    HoldView {
+        since: hold.since,
+        until: hold.until,
+        reason: hold.reason.unwrap_or_else(|| "no reason given".to_owned()),
+        by: hold.by,
+    }
 }
 
 fn risk_row(drift: &Drift, entry: Option<&LedgerEntry>, next: NextMove, now: Timestamp) -> RiskRow {

@@ -285,6 +285,7 @@ fn plan(rows: &[RiskRow]) -> Plan {
     };
     for (index, row) in rows.iter().enumerate() {
         match &row.next {
+            NextMove::Approved { .. } => {}
             NextMove::Step { action, .. } => plan.steps.push(Step {
                 id: format!("step-{index}"),
                 user: row.user,

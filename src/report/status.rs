@@ -157,6 +157,11 @@ pub enum NextMove {
         until: Option<Timestamp>,
         detail: Option<String>,
     },
+    /// A person said yes since the newest pass.
+    Approved {
+        by: String,
+        at: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -169,12 +169,7 @@ fn heading(view: &TenantView, now: Timestamp, style: Style) -> String {
         words::how_many(view.kept, "mailbox", "mailboxes"),
         words::count_of(view.at_risk.len() as u64),
     )];
-    if let Some(hold) = &view.hold {
-        let [by, reason] = [&hold.by, &hold.reason].map(|text| words::one_line(text));
-        let until = hold.until.map_or_else(|| "somebody resumes".to_owned(), Timestamp::human);
-        let since = words::distance(hold.since, now);
-        sentences.push(format!("ON HOLD by {by}, {since}, until {until}: {reason}"));
-    }
+    sentences.extend(on_hold(view, now));
     if let Some(failure) = &view.policy.failed {
         sentences.push(format!("THE NEWEST POLICY CANNOT BE LOADED: {}", words::policy_failure(failure)));
     }
@@ -184,6 +179,14 @@ fn heading(view: &TenantView, now: Timestamp, style: Style) -> String {
     lines + "\n"
 }
 
+/// Who holds mailkeeper, since when, until when and why.
+pub fn on_hold(view: &TenantView, now: Timestamp) -> Option<String> {
+    let hold = view.hold.as_ref()?;
+    let [by, reason] = [&hold.by, &hold.reason].map(|text| words::one_line(text));
+    let until = hold.until.map_or_else(|| "somebody resumes".to_owned(), Timestamp::human);
+    Some(format!("ON HOLD by {by}, {}, until {until}: {reason}", words::distance(hold.since, now)))
+}
+
 /// Steps, what waits by reason, seats that are missing, and asks.
 pub fn plan(plan: &Plan, now: Timestamp, style: Style) -> String {
     let mut parts = vec![steps(plan, now, style)];
@@ -191,7 +194,10 @@ pub fn plan(plan: &Plan, now: Timestamp, style: Style) -> String {
     parts.extend(seats(&plan.seats, now, style));
     parts.extend(asks(&plan.asks, now, style));
     let digest: String = plan.digest.chars().take(12).collect();
-    parts.push(format!("Plan {digest}, made {}.\n", plan.made_at.human()));
+    // Without a policy there is none.
+    if !digest.is_empty() {
+        parts.push(format!("Plan {digest}, made {}.\n", plan.made_at.human()));
+    }
     parts.join("\n")
 }
 
@@ -225,17 +231,21 @@ fn waiting(plan: &Plan, now: Timestamp, style: Style) -> Vec<String> {
 fn waiting_group(reason: Reason, mut rows: Vec<&Waiting>, now: Timestamp, style: Style) -> String {
     rows.sort_by_key(|row| (row.deadline.is_none(), row.deadline, row.upn.as_str()));
     let mut table = table(&["TIME LEFT", "MAILBOX", "RULE", "NOTE"], style);
-    for row in rows.iter().take(LISTED) {
+    let notes: Vec<String> = rows.iter().map(|row| note(row, now)).collect();
+    // What is the same for all is said once, above.
+    let shared = notes.first().filter(|first| notes.len() > 1 && notes.iter().all(|note| note == *first));
+    for (row, note) in rows.iter().zip(&notes).take(LISTED) {
         table.add_row([
             Cell::new(time_left(row.deadline, now)),
             Cell::new(words::one_line(&row.upn)),
             Cell::new(row.rule.as_deref().map_or_else(|| "-".to_owned(), words::one_line)),
-            Cell::new(note(row, now)),
+            Cell::new(if shared.is_some() { "" } else { note }),
         ]);
     }
     keep_whole(&mut table, &[0, 1], style);
     let count = words::count_of(rows.len() as u64);
-    let title = format!("{count} waiting, {}: {}.", words::plain(reason.label()), reason.sentence());
+    let shared = shared.filter(|note| !note.is_empty()).map(|note| format!(" {note}.")).unwrap_or_default();
+    let title = format!("{count} waiting, {}: {}.{shared}", words::plain(reason.label()), reason.sentence());
     let mut text = format!("{}\n\n{}", wrapped(&title, style.width), lines(&table));
     if rows.len() > LISTED {
         text += &format!("and {} more\n", words::count_of((rows.len() - LISTED) as u64));

@@ -133,6 +133,7 @@ pub fn next(next: &NextMove, now: Timestamp) -> String {
             format!("{}, due {}", waiting(*reason), distance(*until, now))
         }
         NextMove::Waiting { reason, .. } => waiting(*reason).to_owned(),
+        NextMove::Approved { .. } => "approved: the next pass acts".to_owned(),
     }
 }
 
@@ -209,6 +210,7 @@ fn waiting(reason: Reason) -> &'static str {
 pub fn why(next: &NextMove) -> Option<String> {
     match next {
         NextMove::Step { .. } => None,
+        NextMove::Approved { by, at } => Some(format!("approved by {} on {}", one_line(by), at.human())),
         NextMove::Waiting { reason, detail: None, .. } => Some(reason.sentence().to_owned()),
         NextMove::Waiting { reason, detail: Some(detail), .. } => {
             Some(format!("{}; {}", reason.sentence(), one_line(detail)))

@@ -118,3 +118,41 @@ async fn the_month_of_the_desk_is_told_from_its_own_journal() {
     assert_eq!(summary.kept.by_rule.keys().collect::<Vec<_>>(), ["staff"]);
     assert!(summary.kept.least_left.is_some_and(|left| left > Span::from_days(29)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_question_says_what_yes_does_and_until_when() {
+    let (office, _, victim) = asked(true).await;
+    let asks = office.desk.open_asks().expect("a pass was made");
+    let upn = office.desk.store.user(victim).expect("readable").expect("known").user.upn;
+    let question = &asks[0].question;
+    assert!(question.starts_with(&format!("Restore the deleted account {upn}? ")), "{question}");
+    assert!(question.contains("lost for good on "), "{question}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_and_holds_show_before_the_next_pass() {
+    let (office, ask, victim) = asked(true).await;
+    let status = || office.desk.view().expect("a pass was made");
+    let next =
+        |view: &TenantView| view.at_risk.iter().find(|row| row.user == victim).expect("at risk").next.clone();
+    answer(&office, &ask, true).expect("taken");
+    assert_eq!(status().asks, []);
+    assert!(matches!(next(&status()), NextMove::Approved { .. }), "{:?}", next(&status()));
+    answer(&office, &ask, false).expect("taken back");
+    assert!(matches!(next(&status()), NextMove::Waiting { reason: Reason::Denied, .. }));
+
+    let hold = |hours| {
+        let question =
+            Question::Hold { duration: Some(Span::from_hours(hours)), reason: "a look".to_owned() };
+        match office.desk.answer(&question, &person()).expect("needs no pass").expect("taken") {
+            Answer::Said { message } => message,
+            other => panic!("a hold is said: {other:?}"),
+        }
+    };
+    let said = hold(1);
+    assert!(!said.contains("replaces"), "{said}");
+    let held = status().hold.expect("shown at once");
+    assert_eq!((held.by.as_str(), held.reason.as_str()), ("carl (uid 1000)", "a look"));
+    let said = hold(4);
+    assert!(said.contains("replaces the hold of carl (uid 1000) until "), "{said}");
+}

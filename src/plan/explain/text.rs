@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Action, ActorKind, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict};
+use crate::model::{
+    Action, ActorKind, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict, between,
+};
 
 use super::{Backed, Explanation, ObservedView, OtherAccount, RuleView, Standing};
 
@@ -249,9 +251,8 @@ fn clock(drift: &Drift, now: Timestamp) -> Vec<String> {
         Some(earliest) => {
             let uncertainty = clock.latest - earliest;
             lines.push(format!(
-                "started between {} and {} ({uncertainty} apart); the earlier end counts",
-                earliest.human(),
-                clock.latest.human()
+                "started {} ({uncertainty} apart); the earlier end counts",
+                between(earliest, clock.latest)
             ));
         }
         None => lines.push(format!("started before {}; nobody saw when", clock.latest.human())),

@@ -172,6 +172,7 @@ fn wrong_usage_is_64_and_a_bad_world_is_1() {
         &["hold", "--for", "soon"],
         &["frobnicate"],
         &["approve", "no-such-ask"],
+        &["apply", "--digest", "xyz"],
     ] {
         let ran = site.run(wrong);
         // Nothing can be approved before the first pass, and that is not the caller's mistake.
