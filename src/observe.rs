@@ -233,5 +233,9 @@ fn is_about_users(kind: ProblemKind) -> bool {
 }
 
 fn problem(what: &str, error: &Error) -> Problem {
-    Problem { kind: error.problem_kind(), detail: format!("{what}: {}", chain(error)) }
+    // The endpoint's label often says what `what` says.
+    let told = chain(error);
+    let label = format!("{}: ", what.replace(' ', "_"));
+    let told = told.strip_prefix(&label).unwrap_or(&told);
+    Problem { kind: error.problem_kind(), detail: format!("{what}: {told}") }
 }

@@ -62,7 +62,8 @@ pub fn init(format: LogFormat) -> Result<Sink, TelemetryError> {
     init_with(format, DEFAULT_FILTER)
 }
 
-/// As [`init`], for a command that runs once and answers on standard output: from warnings up, unless more is asked for.
+/// As [`init`], for a command that runs once and answers on standard output: from warnings up, unless more is asked
+/// for.
 ///
 /// # Errors
 /// As [`init`].

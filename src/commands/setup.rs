@@ -19,7 +19,7 @@ use crate::report::metrics::{GraphRequest, Metrics};
 use crate::settings::{
     Auth, CloudName, Credential, CredentialFile, Mode, ProcessEnvironment, Settings, TenantSettings,
 };
-use crate::store::journal::{FileLog, Journal};
+use crate::store::journal::{FileLog, Journal, JournalError};
 use crate::store::kv::Kv;
 use crate::store::records::{Approvals, Cursor};
 use crate::store::shelf::Shelf;
@@ -210,9 +210,23 @@ pub fn member_of(parts: Parts) -> Result<Member, store::Error> {
     Ok((reconciler, desk))
 }
 
+/// A journal of another tenant is whole: the settings are wrong, or the state directory is.
+fn refused(error: &JournalError, tenant: &TenantSettings) -> String {
+    match error {
+        JournalError::Broken(bad) => match bad.foreign_tenant() {
+            Some(owner) => format!("this state belongs to tenant {owner}, the settings say {}", tenant.id),
+            None => chain(error),
+        },
+        JournalError::Io { .. } | JournalError::Poisoned { .. } | JournalError::TooLarge { .. } => {
+            chain(error)
+        }
+    }
+}
+
 fn open_journal(directory: &Path, tenant: &TenantSettings) -> Result<Journal, String> {
     let log = FileLog::open(directory).map_err(|error| chain(&error))?;
-    let (journal, recovery) = Journal::open(Box::new(log), tenant.id).map_err(|error| chain(&error))?;
+    let (journal, recovery) =
+        Journal::open(Box::new(log), tenant.id).map_err(|error| refused(&error, tenant))?;
     if let Some(torn) = recovery.torn {
         tracing::warn!(
             tenant = tenant.name,

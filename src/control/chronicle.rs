@@ -186,7 +186,7 @@ fn ends(deadline: Option<Timestamp>, now: Timestamp) -> String {
             format!("lost for good on {}, in {}", deadline.human(), deadline - now)
         }
         Some(deadline) => format!("the limit was {}, {} before", deadline.human(), now - deadline),
-        None => "nobody knows how much time is left".to_owned(),
+        None => "no deadline is known, or none runs".to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupId, License, LicenseAssignment, MailboxKind, MailboxMemory, Timestamp, User, UserId};
+use super::{GroupId, License, LicenseAssignment, MailboxKind, MailboxMemory, Span, Timestamp, User, UserId};
 
 /// The record of one user in the state. Changes only when an observation changes it: "last seen" of an unchanged user
 /// is the tenant's last complete observation.
@@ -24,6 +24,10 @@ pub struct KnownUser {
     pub loss: Option<Loss>,
 }
 
+/// How long Exchange keeps the mailbox of a purged account that was licensed (Microsoft: "Delete or restore user
+/// mailboxes in Exchange Online").
+const SOFT_DELETED_KEPT: Span = Span::from_days(30);
+
 impl KnownUser {
     pub fn id(&self) -> UserId {
         self.user.id
@@ -35,6 +39,18 @@ impl KnownUser {
             || self.mailbox.primary_id.is_some()
             || self.remembered.is_some()
             || self.loss.as_ref().is_some_and(|loss| loss.had_mailbox_plan)
+    }
+
+    /// Until when Exchange still has the mailbox of a purged account, soft-deleted and out of Graph's reach; at the latest,
+    /// since the purge is known by its notice. `None` where the licence was removed first: then Exchange keeps nothing.
+    pub fn soft_deleted_until(&self) -> Option<Timestamp> {
+        match self.presence {
+            Presence::Missing { noticed } | Presence::Gone { noticed } if self.loss.is_none() => {
+                Some(noticed + SOFT_DELETED_KEPT)
+            }
+            Presence::Missing { .. } | Presence::Gone { .. } => None,
+            Presence::Live | Presence::Deleted { .. } | Presence::Recalled { .. } => None,
+        }
     }
 
     /// What is left of a user of whom only the journal tells, before anything is filled in.

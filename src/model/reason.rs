@@ -51,7 +51,7 @@ reasons! {
     /// The loss was never observed, and the only date is older than the limit.
     DeadlineUnknown = "deadline_unknown", "the loss was never observed and its only date is older than the limit: a licence may create a new, empty mailbox; a person decides";
     /// In neither list: purged, or about to reappear.
-    Gone = "gone", "the account is neither among the live nor among the deleted users: only a backup helps";
+    Gone = "gone", "the account is neither among the live nor among the deleted users, and Graph cannot bring it back: a mailbox that was licensed when the account was deleted stays soft-deleted for 30 days after the purge, and Exchange PowerShell alone reaches it (Get-Mailbox -SoftDeletedMailbox, then Undo-SoftDeletedMailbox or New-MailboxRestoreRequest); after a licence was removed first nothing is left but a backup";
     /// A hold keeps the mailbox active.
     OnHold = "on_hold", "a hold keeps the mailbox active without a licence: no clock runs";
     /// The subscription behind the licence is suspended.

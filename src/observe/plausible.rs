@@ -98,9 +98,10 @@ pub(super) fn seats(before: Option<&Seats>, now: &Catalog, at: Timestamp) -> Opt
         grown > SEATS_FLOOR && sku.units.enabled as f64 > known.units.enabled as f64 * SEATS_FACTOR
     });
     if let Some(sku) = jumped {
+        let known = before.catalog.get(sku.id).map_or(0, |known| known.units.enabled);
         return Some(Problem {
             kind: ProblemKind::SeatsJumped,
-            detail: format!("{} has {} seats all of a sudden", sku.part_number, sku.units.enabled),
+            detail: format!("{} has {} seats, they were {known}", sku.part_number, sku.units.enabled),
         });
     }
     let all_gone = now.is_empty() && !before.catalog.is_empty();
@@ -110,12 +111,32 @@ pub(super) fn seats(before: Option<&Seats>, now: &Catalog, at: Timestamp) -> Opt
     })
 }
 
+fn apart(skew: Span) -> String {
+    let size = Span::from_millis(skew.as_millis().saturating_abs());
+    format!("{size} {} Graph's", if skew.is_negative() { "behind" } else { "ahead of" })
+}
+
 /// The local clock against the `Date` header of Graph.
 pub(super) fn clock_skew(skew: Option<Span>) -> Option<Problem> {
     let skew = skew?;
     let is_tolerated = skew <= SKEW_TOLERATED && Span::from_millis(-skew.as_millis()) <= SKEW_TOLERATED;
     (!is_tolerated).then(|| Problem {
         kind: ProblemKind::ClockSkew,
-        detail: format!("the local clock is {skew} ahead of Graph's: check time synchronisation"),
+        detail: format!("the local clock is {}: check time synchronisation", apart(skew)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_ahead_or_behind() {
+        let told = |skew| clock_skew(Some(skew)).map(|problem| problem.detail);
+        let day = Span::from_hours(24);
+        let behind = told(Span::from_millis(-day.as_millis())).expect("far off");
+        assert_eq!(behind, "the local clock is 1d behind Graph's: check time synchronisation");
+        assert!(told(day).expect("far off").contains("1d ahead of Graph's"));
+        assert_eq!(told(Span::ZERO), None);
+    }
 }

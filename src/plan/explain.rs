@@ -259,7 +259,7 @@ fn standing(facts: &Facts<'_>, finding: &Finding) -> (Standing, String, Option<S
                 Some(Reason::Expired | Reason::Gone) => Standing::Lost,
                 Some(_) | None => Standing::AtRisk,
             };
-            (standing, format!("{}{cause}", trouble(drift.kind)), Some(drift_fate(drift, facts.now)))
+            (standing, format!("{}{cause}", trouble(drift.kind)), Some(drift_fate(drift, facts)))
         }
     }
 }
@@ -291,7 +291,11 @@ pub fn because(cause: Cause) -> Option<&'static str> {
     }
 }
 
-fn drift_fate(drift: &Drift, now: Timestamp) -> String {
+fn drift_fate(drift: &Drift, facts: &Facts<'_>) -> String {
+    let now = facts.now;
+    if drift.kind == DriftKind::Gone {
+        return purged_fate(facts);
+    }
     match (drift.clock.certainty, drift.clock.deadline) {
         (Certainty::NotRunning, _) => "no clock runs: nothing is lost by waiting".to_owned(),
         (Certainty::Unknown, _) | (_, None) => {
@@ -305,6 +309,26 @@ fn drift_fate(drift: &Drift, now: Timestamp) -> String {
             let doubt = if drift.clock.evidence.iter().any(is_later) { " at the earliest" } else { "" };
             format!("lost for good on {}{doubt}, in {}", deadline.human(), deadline - now)
         }
+    }
+}
+
+/// What is left of a purged account's mailbox.
+fn purged_fate(facts: &Facts<'_>) -> String {
+    match facts.known.soft_deleted_until() {
+        Some(until) if until <= facts.now => {
+            format!(
+                "Exchange kept the mailbox until {} at the latest: only a backup helps now",
+                until.human()
+            )
+        }
+        Some(until) => format!(
+            "Exchange keeps the mailbox until {} at the latest, in {}, and a person can bring it back: Get-Mailbox \
+             -SoftDeletedMailbox, then Undo-SoftDeletedMailbox or New-MailboxRestoreRequest (Exchange PowerShell)",
+            until.human(),
+            until - facts.now
+        ),
+        None => "the licence had been removed before: Exchange keeps no such mailbox, look for a backup"
+            .to_owned(),
     }
 }
 

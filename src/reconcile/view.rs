@@ -7,7 +7,7 @@ use crate::act::Done;
 use crate::diff::state_of;
 use crate::model::{
     AuditEvent, Catalog, Drift, Evidence, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, SkuId,
-    Timestamp, UserId,
+    Timestamp, UserId, Waiting,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -89,10 +89,22 @@ impl Reconciler {
             Some(waiting) => NextMove::Waiting {
                 reason: waiting.reason,
                 until: waiting.until,
-                detail: waiting.detail.clone(),
+                detail: self.purged(waiting).or_else(|| waiting.detail.clone()),
             },
             None => NextMove::Waiting { reason: Reason::Confirming, until: None, detail: None },
         }
+    }
+
+    /// Until when a purged account's mailbox can still be reached.
+    fn purged(&self, waiting: &Waiting) -> Option<String> {
+        let known = match waiting.reason == Reason::Gone {
+            true => self.parts.store.user(waiting.user).ok().flatten()?,
+            false => return None,
+        };
+        Some(known.soft_deleted_until().map_or_else(
+            || "the licence was removed first, so Exchange keeps nothing".to_owned(),
+            |until| format!("soft-deleted until {} at the latest", until.human()),
+        ))
     }
 
     fn frame(&self, observed: Option<&Observed>) -> Result<TenantView, store::Error> {

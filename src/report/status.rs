@@ -324,6 +324,7 @@ impl RiskRow {
         match (self.time_left(now), self.urgency(now)) {
             (Some(left), Urgency::Passed) => format!("{} ago", Span::from_millis(-left.as_millis())),
             (Some(left), _) => left.to_string(),
+            (None, _) if self.drift == DriftKind::Gone => "purged".to_owned(),
             (None, Urgency::Resting) => "no clock".to_owned(),
             (None, _) => "unknown".to_owned(),
         }

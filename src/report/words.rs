@@ -132,6 +132,9 @@ pub fn next(next: &NextMove, now: Timestamp) -> String {
         NextMove::Waiting { reason, until: Some(until), .. } if *until > now => {
             format!("{}, due {}", waiting(*reason), distance(*until, now))
         }
+        NextMove::Waiting { reason: Reason::Gone, detail: Some(detail), .. } => {
+            format!("{}: {}", waiting(Reason::Gone), one_line(detail))
+        }
         NextMove::Waiting { reason, .. } => waiting(*reason).to_owned(),
         NextMove::Approved { .. } => "approved: the next pass acts".to_owned(),
     }
@@ -177,7 +180,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::NeverHadMailbox => "nothing: never had a mailbox",
         Reason::Expired => "too late",
         Reason::DeadlineUnknown => "a person decides: deadline unknown",
-        Reason::Gone => "only a backup helps",
+        Reason::Gone => "a person, with Exchange PowerShell or a backup",
         Reason::OnHold => "nothing: a litigation or retention hold keeps it",
         Reason::SubscriptionLapsed => "renew the subscription",
         Reason::Duplicate => "a person decides: address exists twice",

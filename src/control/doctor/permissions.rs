@@ -94,12 +94,12 @@ const GRANT: &str = "grant it as APPLICATION permission and give admin consent (
 consent takes some minutes to show";
 
 pub fn judge(needs: &Needs, probes: &Probes, roles: Option<&[String]>) -> Vec<Finding> {
-    let mut findings = reads(needs, probes);
+    let held: BTreeSet<&str> = roles.unwrap_or_default().iter().map(String::as_str).collect();
+    let mut findings = reads(needs, probes, &held);
     match roles {
-        Some(roles) => {
-            let roles: BTreeSet<&str> = roles.iter().map(String::as_str).collect();
-            findings.extend(writes(needs, &roles));
-            findings.extend(superfluous(needs, &roles));
+        Some(_) => {
+            findings.extend(writes(needs, &held));
+            findings.extend(superfluous(needs, &held));
         }
         None => findings.push(Finding::new(
             Level::Note,
@@ -112,15 +112,16 @@ pub fn judge(needs: &Needs, probes: &Probes, roles: Option<&[String]>) -> Vec<Fi
     findings
 }
 
-fn reads(needs: &Needs, probes: &Probes) -> Vec<Finding> {
+fn reads(needs: &Needs, probes: &Probes, held: &BTreeSet<&str>) -> Vec<Finding> {
     let mut findings = vec![
-        read("live users", &probes.users, "User.Read.All", "nothing is seen"),
-        read("deleted users", &probes.deleted, "User.Read.All", "deleted accounts are not seen"),
+        read("live users", &probes.users, "User.Read.All", "nothing is seen", held),
+        read("deleted users", &probes.deleted, "User.Read.All", "deleted accounts are not seen", held),
         read(
             "licences and seats",
             &probes.skus,
             "LicenseAssignment.Read.All",
             "every observation is incomplete, so nothing is ever started",
+            held,
         ),
     ];
     if needs.groups {
@@ -129,6 +130,7 @@ fn reads(needs: &Needs, probes: &Probes) -> Vec<Finding> {
                 "groups",
                 "GroupMember.Read.All",
                 "the policy names groups: every observation is incomplete",
+                held,
             ),
             false => Finding::ok(Area::Permissions, "groups can be read"),
         });
@@ -139,6 +141,7 @@ fn reads(needs: &Needs, probes: &Probes) -> Vec<Finding> {
             "mailbox settings",
             "MailboxSettings.Read",
             "the policy matches on the kind of mailbox: those rules cannot be decided",
+            held,
         ),
         (Some(false), false) => Finding::new(
             Level::Warning,
@@ -176,10 +179,10 @@ fn subscriptions(probe: &Probe) -> Finding {
     Finding::new(Level::Note, Area::Permissions, what, why, to_do)
 }
 
-fn read(what: &str, probe: &Probe, permission: &str, why: &str) -> Finding {
+fn read(what: &str, probe: &Probe, permission: &str, why: &str, held: &BTreeSet<&str>) -> Finding {
     match probe {
         Probe::Works => Finding::ok(Area::Permissions, format!("{what} can be read")),
-        Probe::Refused => missing(what, permission, why),
+        Probe::Refused => missing(what, permission, why, held),
         Probe::Unanswered(error) => Finding::new(
             Level::Error,
             Area::Permissions,
@@ -190,7 +193,13 @@ fn read(what: &str, probe: &Probe, permission: &str, why: &str) -> Finding {
     }
 }
 
-fn missing(what: &str, permission: &str, why: &str) -> Finding {
+fn missing(what: &str, permission: &str, why: &str, held: &BTreeSet<&str>) -> Finding {
+    if held.contains(permission) {
+        let what = format!("{what} cannot be read: Microsoft refuses, although the token holds {permission}");
+        let to_do = "look for a Conditional Access policy for workload identities and at the admin consent in the Entra \
+                     admin centre";
+        return Finding::new(Level::Error, Area::Permissions, what, why, to_do);
+    }
     let what = format!("{what} cannot be read: {permission} is missing");
     Finding::new(Level::Error, Area::Permissions, what, why, GRANT)
 }
@@ -353,12 +362,17 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_read_names_its_permission_whatever_the_token_says() {
+    fn a_refused_read_names_its_permission_and_whether_the_token_holds_it() {
         let probes = Probes { skus: Probe::Refused, mailbox: Some(false), ..works() };
-        let found = troubles(&NEEDS, &probes, &LEAST);
+        let without = ["User.Read.All", "User.DeleteRestore.All"];
+        let found = troubles(&NEEDS, &probes, &without);
         assert_eq!(found[0].1, "licences and seats cannot be read: LicenseAssignment.Read.All is missing");
         assert_eq!(found[0].0, Level::Error);
         assert_eq!(found[1].0, Level::Warning, "a proof is missed, nothing else: {}", found[1].1);
+        let probes = Probes { deleted: Probe::Refused, ..works() };
+        let found = troubles(&NEEDS, &probes, &LEAST);
+        let said = "deleted users cannot be read: Microsoft refuses, although the token holds User.Read.All";
+        assert_eq!(found, [(Level::Error, said.to_owned())]);
     }
 
     #[test]

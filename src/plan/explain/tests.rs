@@ -371,3 +371,20 @@ fn membership_not_known() {
     known.groups_read = BTreeSet::new();
     insta::assert_snapshot!(told(&known, Beside::default()));
 }
+
+#[test]
+fn a_purged_account_is_in_exchange_for_a_month_unless_its_licence_went_first() {
+    let noticed = NOW - Span::from_days(3);
+    let purged = |known: KnownUser| KnownUser { presence: Presence::Gone { noticed }, ..known };
+    let kept = told(&purged(healthy()), Beside::default());
+    assert!(
+        kept.contains("Exchange keeps the mailbox until 2026-12-20 12:00 UTC at the latest, in 27d"),
+        "{kept}"
+    );
+    assert!(kept.contains("Undo-SoftDeletedMailbox"), "{kept}");
+    let nothing = told(&purged(unlicensed()), Beside::default());
+    assert!(nothing.contains("the licence had been removed before"), "{nothing}");
+    for text in [kept, nothing] {
+        assert!(!text.contains("nothing is lost by waiting"), "{text}");
+    }
+}

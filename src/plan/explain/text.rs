@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::{
-    Action, ActorKind, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict, between,
+    Action, ActorKind, Certainty, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict, between,
 };
 
 use super::{Backed, Explanation, ObservedView, OtherAccount, RuleView, Standing};
@@ -238,6 +238,9 @@ fn clock(drift: &Drift, now: Timestamp) -> Vec<String> {
     let clock = &drift.clock;
     let left =
         |at: Timestamp| if at > now { format!("in {}", at - now) } else { format!("{} ago", now - at) };
+    if clock.certainty == Certainty::NotRunning {
+        return vec!["none runs".to_owned()];
+    }
     let mut lines = Vec::new();
     let by_subscription =
         |one: &Evidence| matches!(one, Evidence::Subscription { .. } | Evidence::SubscriptionNotKnown { .. });

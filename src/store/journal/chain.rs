@@ -134,6 +134,16 @@ fn whole_lines(bytes: &[u8]) -> impl Iterator<Item = (usize, Line)> + '_ {
     })
 }
 
+/// How the reason begins that a line is of another tenant, whose id follows.
+const FOREIGN: &str = "it belongs to tenant ";
+
+impl Bad {
+    /// The tenant whose line this is, where that is what is wrong with it.
+    pub fn foreign_tenant(&self) -> Option<&str> {
+        self.reason.strip_prefix(FOREIGN)
+    }
+}
+
 /// Reads the line that must follow `head`.
 fn fits(text: &Text, head: &Head, tenant: TenantId, starts_chain: bool) -> Result<Line, String> {
     let line = match text {
@@ -142,7 +152,7 @@ fn fits(text: &Text, head: &Head, tenant: TenantId, starts_chain: bool) -> Resul
         Text::TooLong => return Err("it is longer than any line that is written".to_owned()),
     };
     if line.tenant != tenant {
-        return Err(format!("it belongs to tenant {}", line.tenant));
+        return Err(format!("{FOREIGN}{}", line.tenant));
     }
     if !starts_chain && (line.seq != head.seq + 1 || line.prev != head.hash) {
         return Err(format!("line {} does not follow line {}", line.seq, head.seq));
