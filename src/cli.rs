@@ -189,6 +189,7 @@ pub enum SchemaDocument {
 
 #[derive(Debug, Args)]
 pub struct BackupArgs {
+    /// The backup, a text file
     pub file: PathBuf,
 }
 
@@ -200,6 +201,7 @@ pub struct SimulateArgs {
     /// Users in the simulated company
     #[arg(long, default_value_t = 1000)]
     pub users: usize,
+    /// The same seed makes the same company and the same accidents
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// No throttling, no stale reads, no lost replies
@@ -212,6 +214,7 @@ pub struct SimulateArgs {
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
+    /// The same seed makes the same company and the same accidents
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Users in the simulated company

@@ -9,6 +9,7 @@ use crate::cli::{
 use crate::clock::{Clock as _, SystemClock};
 use crate::control::{Answer, Answers, Names, Question, Sent, Verification, chronicle};
 use crate::model::{Ask, OutcomeKind, Span, Timestamp};
+use crate::plan::explain::Explanation;
 use crate::policy::scalar;
 use crate::report::examination::Level;
 use crate::report::questions;
@@ -239,6 +240,43 @@ fn history_row(line: &Line, names: &Names) -> serde_json::Value {
     row
 }
 
+/// The words of the state are written like those of every other document.
+fn explanation_row(explanation: &Explanation) -> serde_json::Value {
+    let mut row = serde_json::to_value(explanation).expect("documents are plain data");
+    for field in ["presence", "entitlement"] {
+        let value = row["observed"][field].take();
+        row["observed"][field] = snake_case(value);
+    }
+    if !row["same_address"].is_null() {
+        let value = row["same_address"]["presence"].take();
+        row["same_address"]["presence"] = snake_case(value);
+    }
+    row
+}
+
+/// `"Live"` becomes `"live"`, `{"PlanDisabled": ..}` becomes `{"plan_disabled": ..}`.
+fn snake_case(value: serde_json::Value) -> serde_json::Value {
+    let snake = |name: &str| {
+        let mut text = String::new();
+        for (index, sign) in name.char_indices() {
+            if sign.is_ascii_uppercase() && index > 0 {
+                text.push('_');
+            }
+            text.push(sign.to_ascii_lowercase());
+        }
+        text
+    };
+    match value {
+        serde_json::Value::String(name) => snake(&name).into(),
+        serde_json::Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, inner)| (snake(&name), inner))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        other => other,
+    }
+}
+
 /// A question for machines: each user has an id and a name.
 fn ask_row(ask: &Ask, names: &Names) -> serde_json::Value {
     let mut row = serde_json::to_value(ask).expect("documents are plain data");
@@ -262,7 +300,7 @@ fn objects(answer: &Answer) -> Vec<serde_json::Value> {
     }
     match answer {
         Answer::Status { view } => rows(&table::status_rows(view, now())),
-        Answer::Explanation { explanation } => rows(std::slice::from_ref(&**explanation)),
+        Answer::Explanation { explanation } => vec![explanation_row(explanation)],
         Answer::Pass { view, sent, .. } if sent.is_empty() => rows(&table::plan_rows(&view.plan)),
         Answer::Pass { sent, .. } => rows(sent),
         Answer::Asks { asks, names, .. } => asks.iter().map(|ask| ask_row(ask, names)).collect(),

@@ -97,7 +97,16 @@ async fn impact(
     let is_local = against.as_os_str() == LOCAL_STATE;
     let base_path = match (&arguments.base, is_local) {
         (Some(base), _) => Some(base.clone()),
-        (None, true) => Some(policy_in_force(global)?),
+        (None, true) => {
+            let in_force = policy_in_force(global)?;
+            let is_same = std::fs::canonicalize(&in_force).ok() == std::fs::canonicalize(path).ok();
+            if is_same {
+                eprintln!(
+                    "{name} is the policy in force: what follows is what it does; name another with --base to compare"
+                );
+            }
+            (!is_same).then_some(in_force)
+        }
         (None, false) => None,
     };
     let base = base_path.as_deref().map(load).transpose()?;

@@ -49,7 +49,9 @@ pub struct Kept {
     pub verified: u64,
     pub unverified: u64,
     /// Time left until the deadline when the repair was proved; of those whose deadline was known.
+    #[serde(rename = "least_left_ms")]
     pub least_left: Option<Span>,
+    #[serde(rename = "median_left_ms")]
     pub median_left: Option<Span>,
     pub by_cause: BTreeMap<String, u64>,
     pub by_rule: BTreeMap<String, u64>,

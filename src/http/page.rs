@@ -171,7 +171,8 @@ fn banners(view: &TenantView, health: &Health, now: Timestamp) -> Markup {
         @if let Some(failure) = &view.policy.failed {
             p.banner.bad.break {
                 b { "The newest policy cannot be loaded." }
-                " The last good one stands and nothing is started. " (foreign(failure))
+                @if !view.policy.digest.is_empty() { " The last good one stands." }
+                " Nothing is started until it can: " (words::policy_failure(failure))
             }
         }
         @if let Some(failure) = &health.store_failure {

@@ -76,6 +76,7 @@ pub enum RuleView {
         rule: RuleRef,
         on_license_lost: Response,
         on_deleted: Response,
+        #[serde(rename = "settle_ms")]
         settle: Span,
         policy_digest: String,
         revision: Option<String>,

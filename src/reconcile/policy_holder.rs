@@ -53,10 +53,11 @@ impl PolicyHolder {
             Err(faults) => {
                 let text = render(&faults, Format::Text);
                 if loaded.failed.as_deref() != Some(text.as_str()) {
-                    tracing::error!(
-                        faults = faults.len(),
-                        "the policy cannot be loaded, the last good one stands:\n{text}"
-                    );
+                    let stands = match loaded.current {
+                        Some(_) => "the last good one stands",
+                        None => "and there is no earlier one",
+                    };
+                    tracing::error!(faults = faults.len(), "the policy cannot be loaded, {stands}:\n{text}");
                 }
                 loaded.failed = Some(text);
             }

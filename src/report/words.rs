@@ -3,9 +3,14 @@
 use super::status::{EventKind, NextMove, RecentEvent, SubscriptionRow};
 use crate::model::{Action, Backing, Observation, Problem, ProblemKind, Reason, Span, Timestamp, Verdict};
 
-/// A label of ours as words: `license_removed` becomes `license removed`.
+/// A label of ours as words: `license_removed` becomes `licence removed`, as we write it in prose.
 pub fn plain(label: &str) -> String {
-    label.replace('_', " ")
+    let words = label.split('_').map(|word| match word {
+        "license" => "licence",
+        "licenses" => "licences",
+        other => other,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Text that others wrote, fit for one line: control characters and those that turn the reading direction become
@@ -271,6 +276,19 @@ mod tests {
             next(&NextMove::Step { action: Action::Restore, is_sent: false }, NOW),
             "restore the account"
         );
+    }
+
+    #[test]
+    fn a_label_is_prose_and_a_bad_policy_is_one_line() {
+        assert_eq!(plain("group_license_removed"), "group licence removed");
+        assert_eq!(plain("never_licensed"), "never licensed");
+        let rendered = "error: unknown key `nonsense`\n --> policy.yaml:4:14 at keep[0]\n  |\n4 | nonsense: 1\n\n\
+                        error: `match` is missing\n --> policy.yaml:9:1\n";
+        assert_eq!(
+            policy_failure(rendered),
+            "policy.yaml:4:14 at keep[0]: unknown key `nonsense`, and 1 more; see: mailkeeper check"
+        );
+        assert_eq!(policy_failure("gone\nbad"), "gone");
     }
 
     #[test]

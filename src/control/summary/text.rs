@@ -191,10 +191,12 @@ fn breakdown(text: &mut String, label: &str, counts: &BTreeMap<String, u64>) {
     let mut counts: Vec<(&String, &u64)> = counts.iter().collect();
     counts.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), (*name).clone()));
     let more = counts.len().saturating_sub(LISTED);
+    // Rules and people are named as they are written; causes are labels of ours.
+    let shown = |name: &str| if label == "by cause" { words::plain(name) } else { name.to_owned() };
     let mut parts: Vec<String> = counts
         .into_iter()
         .take(LISTED)
-        .map(|(name, count)| format!("{} {}", words::plain(&words::one_line(name)), words::count_of(*count)))
+        .map(|(name, count)| format!("{} {}", shown(&words::one_line(name)), words::count_of(*count)))
         .collect();
     if more > 0 {
         parts.push(format!("and {more} more"));

@@ -69,6 +69,9 @@ fn listings_are_json_that_names_users() {
             assert!(rows.iter().any(is_named), "{command:?} does not name {upn}: {rows:?}");
         }
     }
+    let explained = objects(&site.run(&["explain", &upn, "--output", "json"]).stdout);
+    assert_eq!(explained[0]["observed"]["presence"], json!("live"), "as every other document writes it");
+    assert!(explained[0]["observed"]["entitlement"].to_string().contains("none"), "{explained:#?}");
     let history = objects(&site.run(&["history", "--output", "json"]).stdout);
     let events: Vec<&str> = history.iter().filter_map(|line| line["entry"]["event"].as_str()).collect();
     for event in ["policy_loaded", "clock_started"] {
