@@ -74,9 +74,9 @@ impl Fleet {
         self.tenants.iter().map(|member| &member.desk)
     }
 
-    /// The newest status document of each tenant that has one.
+    /// The newest status document of each tenant that has one, with what people said since.
     pub fn views(&self) -> BTreeMap<String, Arc<TenantView>> {
-        self.desks().filter_map(|desk| Some((desk.tenant.clone(), desk.shared.view()?))).collect()
+        self.desks().filter_map(|desk| Some((desk.tenant.clone(), Arc::new(desk.view().ok()?)))).collect()
     }
 
     /// Returns when any tenant has a new status document.

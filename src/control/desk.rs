@@ -216,6 +216,7 @@ impl Desk {
         approvals.0.insert(ask.to_owned(), answer);
         self.store.put(&approvals)?;
         self.store.flush()?;
+        self.shared.announce_change();
         Ok(Answer::Said { message: self.said(open, granted) })
     }
 
@@ -259,6 +260,7 @@ impl Desk {
         self.store.put(&hold)?;
         self.store.flush()?;
         let entry = Entry::Held { until, reason: Some(reason.to_owned()), by: by.name.clone() };
+        self.shared.announce_change();
         self.journal.append(&entry, now).map_err(refused)?;
         let said = |until: Option<Timestamp>| {
             until.map_or("until `mailkeeper resume`".to_owned(), |until| format!("until {}", until.human()))
@@ -282,6 +284,7 @@ impl Desk {
             return Err(refused(error));
         }
         self.shared.set_held(false);
+        self.shared.announce_change();
         Ok(Answer::Said { message: "resumed: the next pass acts again".to_owned() })
     }
 

@@ -41,8 +41,9 @@ impl KnownUser {
             || self.loss.as_ref().is_some_and(|loss| loss.had_mailbox_plan)
     }
 
-    /// Until when Exchange still has the mailbox of a purged account, soft-deleted and out of Graph's reach; at the latest,
-    /// since the purge is known by its notice. `None` where the licence was removed first: then Exchange keeps nothing.
+    /// Until when Exchange still has the mailbox of a purged account, soft-deleted and out of Graph's reach; at the
+    /// latest, since the purge is known by its notice. `None` where the licence was removed first: then Exchange keeps
+    /// nothing.
     pub fn soft_deleted_until(&self) -> Option<Timestamp> {
         match self.presence {
             Presence::Missing { noticed } | Presence::Gone { noticed } if self.loss.is_none() => {

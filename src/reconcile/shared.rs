@@ -34,7 +34,12 @@ impl Shared {
         self.inner.is_published.notify_one();
     }
 
-    /// Returns when there is a newer status document; for one waiter at a time.
+    /// What is shown beside the newest pass has changed: an answer, a hold.
+    pub fn announce_change(&self) {
+        self.inner.is_published.notify_one();
+    }
+
+    /// Returns when there is a newer status document, or something new to say beside it; for one waiter at a time.
     pub async fn published(&self) {
         self.inner.is_published.notified().await;
     }

@@ -1,5 +1,7 @@
 //! Questions and their answers over the real loop and a simulated tenant.
 
+use futures_util::FutureExt as _;
+
 use super::*;
 use crate::control::testing::Office;
 use crate::model::Presence;
@@ -149,7 +151,9 @@ async fn answers_and_holds_show_before_the_next_pass() {
             other => panic!("a hold is said: {other:?}"),
         }
     };
+    office.desk.shared.published().await;
     let said = hold(1);
+    assert!(office.desk.shared.published().now_or_never().is_some(), "page and metrics are told");
     assert!(!said.contains("replaces"), "{said}");
     let held = status().hold.expect("shown at once");
     assert_eq!((held.by.as_str(), held.reason.as_str()), ("carl (uid 1000)", "a look"));
