@@ -3,6 +3,7 @@
 
 mod condition;
 mod conflicts;
+mod doubts;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +64,7 @@ pub fn combine(sources: &[Source]) -> Result<Policy, Vec<Fault>> {
     let protected = exclusions(&mut parts, "protected", |file| file.protected.as_deref());
     let keep = rules(&mut parts);
     conflicts::report(&mut parts, &keep, retention);
+    doubts::report(&mut parts);
 
     let mut faults: Vec<Fault> = parts.into_iter().flat_map(|part| part.faults.into_list()).collect();
     if keep.is_empty() && !faults.iter().any(Fault::is_error) {
