@@ -3,12 +3,14 @@
 //!
 //! Which rule a user falls under is decided here, and nothing else: no clocks, no seats, no choice to act.
 
+mod authorship;
 pub mod combine;
 pub mod document;
 pub mod fault;
 pub mod grammar;
 pub mod locate;
 pub mod matcher;
+mod objects;
 pub mod revision;
 pub mod scalar;
 pub mod schema;
@@ -21,8 +23,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Catalog, GroupId, KnownUser, Response, RuleRef, Sku, Span};
+use crate::model::{Catalog, GroupId, KnownUser, Response, RuleRef, Sku, Span, Timestamp};
 
+pub use authorship::{Change, Identity};
 pub use fault::{Fault, Format, Severity, render};
 pub use matcher::{Answer, Matcher};
 pub use schema::policy_schema;
@@ -41,6 +44,10 @@ pub struct Policy {
     pub digest: String,
     /// The git commit that was checked out where the files lie, if any.
     pub revision: Option<String>,
+    /// The commit in which the files came to say what they say, where git tells.
+    pub change: Option<Change>,
+    /// When that was, else when the newest file was written; `None` for a text that is no file.
+    pub dated: Option<Timestamp>,
     /// What is legal and still deserves a look.
     pub warnings: Vec<Fault>,
 }
@@ -106,6 +113,8 @@ pub struct Limits {
     /// More than 0, at most 1: of the kept mailboxes, per day, once more than `floor` are concerned.
     pub share: f64,
     pub floor: u32,
+    /// How long a policy may stand unchanged before a person must say that it is still meant.
+    pub policy_age: Option<Span>,
     /// Seats left to people, by product as written.
     pub seats_reserved: BTreeMap<String, u32>,
 }

@@ -84,6 +84,8 @@ pub fn combine(sources: &[Source]) -> Result<Policy, Vec<Fault>> {
         unanswered_asks,
         digest: digest(sources),
         revision: None,
+        change: None,
+        dated: None,
         warnings: faults,
     })
 }
@@ -144,7 +146,8 @@ fn retention(parts: &mut [Part<'_>]) -> Retention {
 
 fn limits(parts: &mut [Part<'_>]) -> Limits {
     let found = single(parts, "limits", |file| file.limits.as_ref());
-    let (part, LimitsFile { per_pass, per_day, share, floor, seats_reserved }) = found.unwrap_or_default();
+    let (part, written) = found.unwrap_or_default();
+    let LimitsFile { per_pass, per_day, share, floor, policy_age, seats_reserved } = written;
     let day = per_day.unwrap_or(DEFAULT_PER_DAY);
     if let Some(pass) = per_pass.filter(|pass| *pass > day) {
         let hint = match per_day {
@@ -168,6 +171,7 @@ fn limits(parts: &mut [Part<'_>]) -> Limits {
         per_day: day,
         share: share.and_then(|text| scalar::share(&text).ok()).unwrap_or(DEFAULT_SHARE),
         floor: floor.unwrap_or(DEFAULT_FLOOR),
+        policy_age: policy_age.as_deref().and_then(|text| scalar::duration(text).ok()),
         seats_reserved,
     }
 }

@@ -1,6 +1,9 @@
 //! What may stand where in a policy file, as tables for the shape check. The types in `schema` say the same to serde; a
 //! test holds the two against each other.
 
+use crate::model::Span;
+
+use super::fault::Complaint;
 use super::scalar;
 use super::shape::{Field, Shape};
 use super::skus;
@@ -104,6 +107,7 @@ static LIMITS: Shape = Shape::Map(&[
     Field::optional("per_day", &COUNT),
     Field::optional("share", &Shape::Text(|text| scalar::share(text).map(drop))),
     Field::optional("floor", &COUNT_OR_NONE),
+    Field::optional("policy_age", &AGE),
     Field::optional("seats_reserved", &RESERVES),
 ]);
 
@@ -120,3 +124,12 @@ static RESERVES: Shape = Shape::Table { key: skus::check, value: &COUNT_OR_NONE 
 static FILLED: Shape = Shape::Text(scalar::filled);
 static COUNTRY: Shape = Shape::Text(scalar::country);
 static DURATION: Shape = Shape::Text(|text| scalar::duration(text).map(drop));
+
+/// Below a week people approve what they do not read.
+static AGE: Shape = Shape::Text(|text| {
+    let age = scalar::duration(text)?;
+    if age >= Span::from_days(7) {
+        return Ok(());
+    }
+    Err(Complaint::new(format!("a policy of {text} is not old"), "write 7d or more, such as 180d"))
+});

@@ -6,15 +6,32 @@ use std::path::{Path, PathBuf};
 /// Symbolic refs that point at symbolic refs: git itself stops at five.
 const DEEPEST_REF: usize = 5;
 
+/// Where a work tree and its git directories lie.
+pub struct WorkTree {
+    pub root: PathBuf,
+    git: PathBuf,
+    /// A linked work tree keeps its HEAD, and shares the rest.
+    pub common: PathBuf,
+}
+
 /// The commit of the work tree around `path`; `None` outside of one, or before its first commit.
 pub fn of(path: &Path) -> Option<String> {
+    head(&work_tree(path)?)
+}
+
+/// The work tree around `path`.
+pub fn work_tree(path: &Path) -> Option<WorkTree> {
     let absolute = std::fs::canonicalize(path).ok()?;
-    let git = absolute.ancestors().find_map(git_directory)?;
-    // A linked work tree keeps its HEAD, and shares its refs.
+    let (root, git) = absolute.ancestors().find_map(|root| Some((root.to_owned(), git_directory(root)?)))?;
     let common = match read(&git.join("commondir")) {
         Some(shared) => git.join(shared),
         None => git.clone(),
     };
+    Some(WorkTree { root, git, common })
+}
+
+/// The commit that is checked out.
+pub fn head(WorkTree { git, common, .. }: &WorkTree) -> Option<String> {
     let mut value = read(&git.join("HEAD"))?;
     for _ in 0..DEEPEST_REF {
         let Some(name) = value.strip_prefix("ref: ") else { return commit(&value) };
@@ -23,9 +40,8 @@ pub fn of(path: &Path) -> Option<String> {
         if name.split('/').any(|step| step.is_empty() || step.starts_with('.')) {
             return None;
         }
-        value = read(&git.join(&name))
-            .or_else(|| read(&common.join(&name)))
-            .or_else(|| packed(&common, &name))?;
+        value =
+            read(&git.join(&name)).or_else(|| read(&common.join(&name))).or_else(|| packed(common, &name))?;
     }
     None
 }

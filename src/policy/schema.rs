@@ -279,6 +279,10 @@ pub struct LimitsFile {
     pub share: Option<String>,
     /// So many mailboxes may always be repaired, whatever their share. Default 10.
     pub floor: Option<u32>,
+    /// A policy that has not changed for longer starts nothing until a person says that it is still meant, such as
+    /// 180d; at least 7d. The approval is good for as long again. No limit by default.
+    #[schemars(regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
+    pub policy_age: Option<String>,
     /// Seats that are left to people, by product.
     pub seats_reserved: Option<BTreeMap<String, u32>>,
 }

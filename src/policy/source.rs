@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Source};
 use super::locate::LONGEST_FILE;
-use super::{Policy, combine, revision};
+use super::{Policy, authorship, combine, revision};
 
 /// More files than anybody keeps in one directory by intent; a wrong path such as `/etc` is found out early.
 const MOST_FILES: usize = 256;
@@ -19,7 +19,9 @@ const MOST_FILES: usize = 256;
 pub fn load(path: &Path) -> Result<Policy, Vec<Fault>> {
     let sources = read(path)?;
     let policy = combine::combine(&sources)?;
-    Ok(Policy { revision: revision::of(path), ..policy })
+    let change = authorship::last_change(path, &sources);
+    let dated = change.as_ref().map(|change| change.at).or_else(|| authorship::newest_file(&sources));
+    Ok(Policy { revision: revision::of(path), change, dated, ..policy })
 }
 
 /// The digest that a policy at `path` would have, without looking at what it says: has anything changed?

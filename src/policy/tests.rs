@@ -112,8 +112,8 @@ fn defaults_are_the_careful_ones() {
     assert_eq!((rule.settle, rule.priority, rule.adopt), (Span::from_hours(2), 0, false));
     assert_eq!(rule.assign, Assign::Direct);
     assert_eq!(policy.retention, Retention { days: Span::from_days(30), margin: Span::from_days(2) });
-    let limits =
-        Limits { per_pass: 25, per_day: 100, share: 0.05, floor: 10, seats_reserved: BTreeMap::new() };
+    let (share, seats_reserved) = (0.05, BTreeMap::new());
+    let limits = Limits { per_pass: 25, per_day: 100, share, floor: 10, policy_age: None, seats_reserved };
     assert_eq!(policy.limits, limits);
     assert_eq!(policy.unanswered_asks, Unanswered::Report);
 }
