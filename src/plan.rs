@@ -4,6 +4,7 @@
 //! Does not know whether mailkeeper is in `observe` mode or held: the plan says what would be done, and `reconcile`
 //! decides whether it is.
 
+pub mod age;
 pub mod check;
 pub mod explain;
 mod mass;
@@ -43,6 +44,8 @@ pub struct Input<'a> {
     pub answers: &'a BTreeMap<String, Answer>,
     /// Set when nothing may follow from this pass, whatever the drifts.
     pub closed: Option<Reason>,
+    /// A question that does not depend on any drift, and is asked also while everything is closed.
+    pub standing_ask: Option<Ask>,
 }
 
 /// Makes the plan of one pass.
@@ -68,6 +71,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
             .extend(held.map(|drift| waiting(drift, Reason::MassEvent, None, Some(question.clone()))));
         plan.asks.push(event);
     }
+    plan.asks.extend(input.standing_ask.clone());
     ready.sort_by_key(|drift| pace::urgency(drift, input.now));
     give_out(ready, input, &mut plan);
     plan.waiting.sort_by_key(|waiting| (waiting.deadline.is_none(), waiting.deadline, waiting.user));

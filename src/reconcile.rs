@@ -327,6 +327,7 @@ impl Reconciler {
         let in_flight = in_flight(&ledger, policy, observed);
         let answers = self.parts.store.get_or_default::<Approvals>()?;
         let sent_last_day = self.parts.journal.intents_since(now - Span::from_days(1));
+        let age = plan::age::standing(now, policy, &answers.0);
         let input = plan::Input {
             now,
             policy,
@@ -337,7 +338,8 @@ impl Reconciler {
             sent_last_day: u32::try_from(sent_last_day).unwrap_or(u32::MAX),
             in_flight: &in_flight,
             answers: &answers.0,
-            closed: self.closed(observed),
+            closed: self.closed(observed).or(age.closed),
+            standing_ask: age.ask,
         };
         let plan = plan::plan(&input);
         let mut known = BTreeMap::new();

@@ -222,7 +222,10 @@ impl Desk {
 
     /// What an answer means for what happens next.
     fn said(&self, ask: &Ask, granted: bool) -> String {
-        let concerned = words::how_many(ask.users.len() as u64, "mailbox", "mailboxes");
+        let concerned = match ask.users.len() {
+            0 => "the policy as a whole".to_owned(),
+            count => words::how_many(count as u64, "mailbox", "mailboxes"),
+        };
         let next = match (granted, self.stopped()) {
             (false, _) => "nothing is done about it; `mailkeeper approve` takes the answer back".to_owned(),
             (true, Some(reason)) => format!("nothing is sent yet: {}", reason.sentence()),

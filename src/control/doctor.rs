@@ -9,9 +9,10 @@ mod state;
 use crate::errors::chain;
 use crate::graph::{Client, Error, Group, MailboxAnswer, Organization};
 use crate::model::{Catalog, GroupId, KnownUser, Presence, ProblemKind, Span, Subscription, UserId};
+use crate::plan::age::standing;
 use crate::policy::{Assign, Policy};
 use crate::report::examination::{Area, Examination, Finding, Level};
-use crate::store::records::Seats;
+use crate::store::records::{Approvals, Seats};
 
 use super::desk::Desk;
 
@@ -57,6 +58,9 @@ pub async fn examine(desk: &Desk) -> Examination {
             Err(error) => examination.push(state::unreadable(&error)),
         }
         examination.push(retention(policy));
+        let approvals = desk.store.get_or_default::<Approvals>().unwrap_or_default();
+        let standing = standing(desk.clock.now(), policy, &approvals.0);
+        examination.findings.extend(standing.age.and_then(|(age, limit)| policy::age(age, limit)));
     }
     examination.findings.extend(state::judge(desk));
     examination

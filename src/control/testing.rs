@@ -2,6 +2,7 @@
 //! doctor.
 
 use std::sync::{Arc, MutexGuard};
+use std::time::{Duration, UNIX_EPOCH};
 
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -92,6 +93,13 @@ impl Office {
     /// Another policy, in force from the next pass on.
     pub fn rewrite_policy(&self, text: &str) {
         std::fs::write(self.policy.path().join("policy.yaml"), text).expect("written");
+    }
+
+    /// When the policy was written, as far as its file says.
+    pub fn date_policy(&self, at: Timestamp) {
+        let file = std::fs::File::options().write(true).open(self.policy.path().join("policy.yaml"));
+        let at = Duration::from_millis(u64::try_from(at.as_millis()).expect("after 1970"));
+        file.and_then(|file| file.set_modified(UNIX_EPOCH + at)).expect("dated");
     }
 
     /// Time goes on by `span`, then a pass is made.

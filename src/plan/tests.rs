@@ -56,6 +56,7 @@ impl Setting {
             in_flight: &self.world.in_flight,
             answers: &self.answers,
             closed: None,
+            standing_ask: None,
         }
     }
 }

@@ -61,6 +61,9 @@ fn write(text: &mut String, ask: &Ask, names: &Names, acts_unanswered: Option<bo
 }
 
 fn concerned(ask: &Ask, names: &Names) -> String {
+    if ask.users.is_empty() {
+        return "the policy as a whole".to_owned();
+    }
     let named = ask.users.iter().take(NAMED);
     let named: Vec<String> = named
         .map(|user| names.get(user).map_or_else(|| user.to_string(), |name| words::one_line(name)))

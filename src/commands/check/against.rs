@@ -209,6 +209,7 @@ impl<'a> Side<'a> {
             in_flight: &BTreeMap::new(),
             answers: &BTreeMap::new(),
             closed: None,
+            standing_ask: None,
         })
     }
 }

@@ -160,3 +160,33 @@ async fn answers_and_holds_show_before_the_next_pass() {
     let said = hold(4);
     assert!(said.contains("replaces the hold of carl (uid 1000) until "), "{said}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_old_policy_starts_nothing_until_a_person_says_that_it_is_meant() {
+    let mut office =
+        Office::open(true, |company| policy(company).replace("floor: 10", "floor: 10, policy_age: 10d"));
+    let now = office.now();
+    office.date_policy(now - Span::from_days(9));
+    office.pass_after(Span::from_minutes(10)).await;
+    office.pass_after(Span::from_minutes(10)).await;
+    let victim = office.company.of(Role::Staff).next().expect("there is staff").id;
+    let now = office.now();
+    office.tenant().delete_user(now, victim, DeletedFrom::Graph);
+    office.pass_after(Span::from_minutes(10)).await;
+    let reason_of = |office: &Office| {
+        let plan = office.desk.store.get::<Plan>().expect("readable").expect("planned");
+        plan.waiting.iter().find(|waiting| waiting.user == victim).map(|waiting| waiting.reason)
+    };
+    assert_eq!(reason_of(&office), Some(Reason::Confirming), "nine days are not ten");
+    office.pass_after(Span::from_days(1)).await;
+    office.pass_after(Span::from_minutes(10)).await;
+    assert_eq!(reason_of(&office), Some(Reason::PolicyOld));
+    let asks = office.desk.open_asks().expect("a pass was made");
+    assert_eq!(asks.len(), 1, "one question, whatever else would be asked: {asks:?}");
+    assert_eq!(asks[0].question, "the policy is 10 days old: is it still what you want?");
+    let said = answer(&office, &asks[0].id, true).expect("taken");
+    assert!(said.contains("the policy as a whole"), "{said}");
+    office.pass_after(Span::from_minutes(10)).await;
+    assert_eq!(reason_of(&office), Some(Reason::Ask), "the rule's own question is next");
+    assert_eq!(office.desk.open_asks().expect("a pass was made").len(), 1);
+}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::Group;
-use crate::model::{Catalog, Entitlement, GroupId, KnownUser, Presence, UserId};
+use crate::model::{Catalog, Entitlement, GroupId, KnownUser, Presence, Span, UserId};
 use crate::policy::{Answer, Assign, KeepRule, Policy, Ruling};
 use crate::report::examination::{Area, Finding, Level};
 use crate::report::words;
@@ -141,6 +141,25 @@ pub fn judge(policy: &Policy, census: &Census, groups: &[(GroupId, GroupAnswer)]
     findings.extend(unseen(policy, census));
     findings.extend(unnamed(census));
     findings
+}
+
+/// A policy that is about to be too old for itself, or is.
+pub fn age(age: Span, limit: Span) -> Option<Finding> {
+    if age.as_millis() < limit.as_millis() / 10 * 9 {
+        return None;
+    }
+    let is_over = age > limit;
+    let (level, effect) = match is_over {
+        true => (Level::Error, "nothing is started until a person says that it is still meant"),
+        false => (Level::Warning, "over it nothing is started until a person says that it is still meant"),
+    };
+    Some(Finding::new(
+        level,
+        Area::Policy,
+        format!("the policy was changed or approved {age} ago, limits.policy_age is {limit}"),
+        effect,
+        "read it and commit what has to change; once it is over the limit, `mailkeeper asks` and `approve` do as well",
+    ))
 }
 
 fn rules(policy: &Policy, census: &Census) -> Vec<Finding> {

@@ -105,3 +105,17 @@ fn clocks_are_judged_by_how_far_they_are_apart() {
     assert_eq!(clock(Span::from_secs(-45)).level, Level::Warning);
     assert_eq!(clock(Span::from_minutes(-6)).level, Level::Error);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_near_its_age_is_a_warning_and_an_old_one_an_error() {
+    let mut office =
+        Office::open(true, |company| format!("{}limits: {{ policy_age: 100d }}\n", policy(company)));
+    office.pass_after(Span::from_minutes(10)).await;
+    for (days, level) in [(89, None), (91, Some(Level::Warning)), (101, Some(Level::Error))] {
+        office.date_policy(office.now() - Span::from_days(days));
+        office.desk.policy.reload();
+        let found = examined(&office).await;
+        let told = found.into_iter().find(|(_, what)| what.contains("policy_age is 100d"));
+        assert_eq!(told.map(|(level, _)| level), level, "{days} days");
+    }
+}

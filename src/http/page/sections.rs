@@ -25,7 +25,8 @@ pub(super) fn asks(asks: &[Ask], now: Timestamp) -> Markup {
                         p.break { (foreign(&ask.question)) }
                         p.small.muted {
                             "asked " (words::distance(ask.opened, now)) ", for "
-                            (words::how_many(ask.users.len() as u64, "mailbox", "mailboxes"))
+                            @if ask.users.is_empty() { "the policy as a whole" }
+                            @else { (words::how_many(ask.users.len() as u64, "mailbox", "mailboxes")) }
                             @if let Some(act_by) = ask.act_by {
                                 ", act by " (act_by.human()) " (" (words::distance(act_by, now)) ")"
                             }

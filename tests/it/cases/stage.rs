@@ -116,6 +116,7 @@ impl Stage {
             in_flight: &self.in_flight,
             answers: &self.answers,
             closed: self.closed,
+            standing_ask: None,
         }
     }
 
