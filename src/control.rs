@@ -7,6 +7,7 @@ pub mod chronicle;
 pub mod client;
 pub mod desk;
 pub mod doctor;
+pub mod four_eyes;
 mod lookup;
 pub mod server;
 pub mod summary;
@@ -196,6 +197,11 @@ impl Person {
             (listed_uid == uid.to_string()).then(|| name.to_owned())
         });
         Self { name: name.map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})")) }
+    }
+
+    /// The name without the number; `uid 1234` where the machine knows no name.
+    pub fn login(&self) -> &str {
+        self.name.split(" (uid ").next().unwrap_or_default()
     }
 
     /// The user that runs this process.

@@ -9,6 +9,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,7 @@ pub struct Settings {
     pub http: Http,
     pub metrics: Metrics,
     pub log: Log,
+    pub approvals: Approvals,
     /// At least one; names and ids are unique.
     pub tenants: Vec<TenantSettings>,
     /// What is legal and still deserves a look, such as listening on a public address.
@@ -67,6 +69,15 @@ pub struct Metrics {
     pub mailboxes: usize,
     /// Whether they name the user.
     pub upn: bool,
+}
+
+/// Who may approve.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Approvals {
+    /// Not who changed the policy last, where git tells.
+    pub four_eyes: bool,
+    /// Users of this machine, and the name or address under which git knows them.
+    pub people: BTreeMap<String, String>,
 }
 
 /// Logs.

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use crate::cli::{BackupArgs, Exit, Global};
 use crate::clock::Clock;
 use crate::control::desk::{Desk, Places};
+use crate::control::four_eyes::FourEyes;
 use crate::errors::chain;
 use crate::graph::transport::{ReqwestTransport, Transport, TransportOptions};
 use crate::graph::{Client, Cloud, Config, RequestObserver, RequestSample, Roots, SignIn};
@@ -169,7 +170,9 @@ fn member(
         metrics: metrics.clone(),
     };
     let (reconciler, desk) = member_of(parts).map_err(|error| failed(chain(&error)))?;
-    Ok((reconciler, Desk { places: Some(places), ..desk }))
+    let people = settings.approvals.people.clone();
+    let four_eyes = settings.approvals.four_eyes.then_some(FourEyes { people });
+    Ok((reconciler, Desk { places: Some(places), four_eyes, ..desk }))
 }
 
 fn places(settings: &Settings, tenant: &str) -> Places {
@@ -205,6 +208,7 @@ pub fn member_of(parts: Parts) -> Result<Member, store::Error> {
         may_act,
         reads_audit_log,
         graph,
+        four_eyes: None,
         places: None,
     };
     Ok((reconciler, desk))

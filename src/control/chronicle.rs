@@ -85,6 +85,9 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         Entry::Approved { ask, by, digest } => {
             format!("question {ask} approved by {by}, who saw plan {}", short(digest))
         }
+        Entry::ApprovalRefused { ask, by, reason } => {
+            format!("question {ask} was not approved, {by} may not: {reason}")
+        }
         Entry::Denied { ask, by, digest, .. } => {
             format!("question {ask} denied by {by}, who saw plan {}", short(digest))
         }

@@ -18,6 +18,7 @@ use crate::store::journal::{Entry, Journal, JournalError};
 use crate::store::records::{Approvals, Cursor, Hold, LastPass, Seats, Traces};
 use crate::store::shelf::Shelf;
 
+use super::four_eyes::{FourEyes, Verdict};
 use super::summary::Counting;
 use super::{Answer, Person, Question, Refusal, chronicle, lookup};
 
@@ -35,6 +36,8 @@ pub struct Desk {
     /// `evidence: { audit_log: true }`.
     pub reads_audit_log: bool,
     pub graph: Client,
+    /// `approvals: { four_eyes: true }`.
+    pub four_eyes: Option<FourEyes>,
     /// Where things lie on disk; `None` for a state in memory.
     pub places: Option<Places>,
 }
@@ -189,6 +192,7 @@ impl Desk {
         if let Some(before) = before {
             return Ok(Answer::Said { message: answered_already(ask, before) });
         }
+        let untold = if granted { self.other_eyes(ask, by)? } else { "" };
         let (now, digest) = (self.clock.now(), view.plan.digest.clone());
         let entry = match granted {
             true => Entry::Approved { ask: ask.to_owned(), by: by.name.clone(), digest: digest.clone() },
@@ -217,7 +221,28 @@ impl Desk {
         self.store.put(&approvals)?;
         self.store.flush()?;
         self.shared.announce_change();
-        Ok(Answer::Said { message: self.said(open, granted) })
+        Ok(Answer::Said { message: format!("{}{untold}", self.said(open, granted)) })
+    }
+
+    /// Refuses an approval by whoever changed the policy last; else what is to be said beside it.
+    fn other_eyes(&self, ask: &str, by: &Person) -> Result<&'static str, Refusal> {
+        let Some(four_eyes) = &self.four_eyes else { return Ok("") };
+        if self.policy.current().is_none() {
+            self.policy.reload();
+        }
+        let policy = self.policy.current();
+        match four_eyes.judge(by, policy.as_ref().and_then(|policy| policy.change.as_ref())) {
+            Verdict::Allowed => Ok(""),
+            Verdict::Untold => {
+                Ok("\ngit does not tell who changed the policy, so nobody was kept from approving")
+            }
+            Verdict::Refused(why) => {
+                let (ask, by, reason) = (ask.to_owned(), by.name.clone(), why.clone());
+                let entry = Entry::ApprovalRefused { ask, by, reason };
+                self.journal.append(&entry, self.clock.now()).map_err(refused)?;
+                Err(Refusal::failed(why))
+            }
+        }
     }
 
     /// What an answer means for what happens next.

@@ -220,6 +220,7 @@ impl Counting {
             Entry::Intent { .. }
             | Entry::MailboxRecorded { .. }
             | Entry::MailboxesRecorded { .. }
+            | Entry::ApprovalRefused { .. }
             | Entry::Restored { .. }
             | Entry::Recalled { .. }
             | Entry::Started { .. }
@@ -349,6 +350,7 @@ impl Counting {
             | Entry::Asked { .. }
             | Entry::Restored { .. }
             | Entry::Approved { .. }
+            | Entry::ApprovalRefused { .. }
             | Entry::Denied { .. }
             | Entry::ObservationRejected { .. }
             | Entry::Started { .. }

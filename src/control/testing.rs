@@ -77,6 +77,7 @@ impl Office {
             may_act,
             reads_audit_log: true,
             graph,
+            four_eyes: None,
             places: None,
         };
         Self { desk, company, transport, clock, reconciler, policy: directory }

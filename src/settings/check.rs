@@ -12,11 +12,12 @@ use crate::policy::scalar;
 
 use super::environment::{Environment, Unexpanded, expanded, put_in};
 use super::schema::{
-    AuthFile, BatchFile, CloudFile, EndpointsFile, LogFormatFile, ModeFile, SettingsFile, TenantFile,
+    ApprovalsFile, AuthFile, BatchFile, CloudFile, EndpointsFile, LogFormatFile, ModeFile, SettingsFile,
+    TenantFile,
 };
 use super::{
-    Auth, CloudName, Credential, CredentialFile, Endpoints, Evidence, Http, Log, LogFormat, Metrics, Mode,
-    Settings, TenantSettings,
+    Approvals, Auth, CloudName, Credential, CredentialFile, Endpoints, Evidence, Http, Log, LogFormat,
+    Metrics, Mode, Settings, TenantSettings,
 };
 
 const DEFAULT_SCHEDULE: &str = "0 */10 * * * *";
@@ -71,9 +72,21 @@ pub fn settings(
                 Some(LogFormatFile::Auto) | None => LogFormat::Auto,
             },
         },
+        approvals: approvals(document, file.approvals.unwrap_or_default()),
         tenants: tenants?,
         warnings: Vec::new(),
     })
+}
+
+fn approvals(document: &mut SettingsDocument<'_>, written: ApprovalsFile) -> Approvals {
+    let ApprovalsFile { four_eyes, people } = written;
+    let (four_eyes, people) = (four_eyes.unwrap_or_default(), people.unwrap_or_default());
+    if !people.is_empty() && !four_eyes {
+        let complaint =
+            Complaint::new("nobody is compared without four_eyes", "write `four_eyes: true` beside it");
+        document.warning("approvals.people", "", complaint);
+    }
+    Approvals { four_eyes, people }
 }
 
 fn listen(document: &mut SettingsDocument<'_>, written: Option<&str>) -> Option<SocketAddr> {

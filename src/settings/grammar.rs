@@ -16,6 +16,7 @@ pub static SETTINGS: Shape = Shape::Map(&[
     Field::optional("http", &HTTP),
     Field::optional("metrics", &METRICS),
     Field::optional("log", &LOG),
+    Field::optional("approvals", &APPROVALS),
     Field::required("tenants", &Shape::List(&TENANT)),
 ]);
 
@@ -42,6 +43,11 @@ static METRICS: Shape = Shape::Map(&[
         &Shape::Whole { least: 0, most: 100_000, hint: "write a whole number from 0 to 100000" },
     ),
     Field::optional("upn", &Shape::Flag),
+]);
+
+static APPROVALS: Shape = Shape::Map(&[
+    Field::optional("four_eyes", &Shape::Flag),
+    Field::optional("people", &Shape::Table { key: scalar::filled, value: &FILLED }),
 ]);
 
 static LOG: Shape = Shape::Map(&[Field::required("format", &Shape::Choice(&["auto", "json", "text"]))]);

@@ -1,5 +1,7 @@
 //! The settings file as it is written: its keys, for serde and for the JSON Schema. Nothing here is checked yet.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,6 +33,8 @@ pub struct SettingsFile {
     pub metrics: Option<MetricsFile>,
     /// Logs.
     pub log: Option<LogFile>,
+    /// Who may approve what mailkeeper asks.
+    pub approvals: Option<ApprovalsFile>,
     /// The tenants to watch.
     #[schemars(required, length(min = 1))]
     pub tenants: Option<Vec<TenantFile>>,
@@ -50,6 +54,17 @@ pub struct HttpFile {
     /// Address and port, or off. Default 127.0.0.1:9464.
     #[schemars(required)]
     pub listen: Option<String>,
+}
+
+/// `approvals`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsFile {
+    /// Whoever approves must not be the author or committer of the last change of the policy, where git tells. Denials
+    /// are always allowed. Default false.
+    pub four_eyes: Option<bool>,
+    /// Users of this machine, and the name or address under which git knows them.
+    pub people: Option<BTreeMap<String, String>>,
 }
 
 /// `metrics`.

@@ -58,6 +58,7 @@ fn what_is_not_written_is_careful_and_local() {
         http: Http { listen: Some("127.0.0.1:9464".parse().expect("an address")) },
         metrics: Metrics { mailboxes: 500, upn: false },
         log: Log { format: LogFormat::Auto },
+        approvals: Approvals::default(),
         tenants: vec![TenantSettings {
             name: "contoso".to_owned(),
             id: ID.parse().expect("an id"),
@@ -82,6 +83,16 @@ fn the_audit_log_is_asked_only_where_somebody_wants_it() {
     };
     assert!(with("evidence: { audit_log: true }"));
     assert!(!with("evidence: { audit_log: false }"));
+}
+
+#[test]
+fn four_eyes_are_wanted_where_somebody_says_so() {
+    let with = |approvals: &str| good(&with(approvals, "managed_identity: system"));
+    let approvals = with("approvals: { four_eyes: true, people: { anna: anna@contoso.com } }").approvals;
+    assert!(approvals.four_eyes);
+    assert_eq!(approvals.people.get("anna").map(String::as_str), Some("anna@contoso.com"));
+    let people_alone = with("approvals: { people: { anna: anna@contoso.com } }");
+    assert_eq!(people_alone.warnings.len(), 1, "{:?}", people_alone.warnings);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod acting;
 mod asking;
 mod daemon;
+mod four_eyes;
 mod hostile;
 mod identity;
 mod memory;

@@ -85,6 +85,7 @@ impl Recollection {
             | Entry::Verdict { user, .. }
             | Entry::Lost { user, .. } => self.note_ledger(*user, at, entry),
             Entry::SeatsMissing { .. }
+            | Entry::ApprovalRefused { .. }
             | Entry::Restored { .. }
             | Entry::Recalled { .. }
             | Entry::PolicyLoaded { .. }

@@ -103,6 +103,12 @@ pub enum Entry {
         by: String,
         digest: String,
     },
+    /// Somebody may not approve this: with four eyes, who changed the policy. The question stays open.
+    ApprovalRefused {
+        ask: String,
+        by: String,
+        reason: String,
+    },
     Denied {
         ask: String,
         by: String,
@@ -165,6 +171,7 @@ impl Entry {
             | Self::Recalled { .. }
             | Self::MailboxesRecorded { .. }
             | Self::Approved { .. }
+            | Self::ApprovalRefused { .. }
             | Self::Denied { .. }
             | Self::PolicyLoaded { .. }
             | Self::ObservationRejected { .. }

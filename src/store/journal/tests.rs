@@ -108,6 +108,7 @@ fn every_kind_of_entry_is_read_back() {
         Entry::Held { by: "uid 0".into(), reason: None, until: Some(AT) },
         Entry::Resumed { by: "uid 0".into() },
         Entry::Approved { ask: "a".into(), by: "uid 0".into(), digest: "d".into() },
+        Entry::ApprovalRefused { ask: "a".into(), by: "uid 0".into(), reason: "r".into() },
         Entry::Denied {
             ask: "a".into(),
             by: "uid 0".into(),
