@@ -1,6 +1,7 @@
 //! Policy against what is known of one user. Pure: no I/O, no clock, no async; one user at a time, so that a pass costs
 //! what changed. Does not know seats, limits, the ledger or the mode: that is planning.
 
+pub mod change;
 mod deadline;
 mod group_error;
 mod remedy;

@@ -315,7 +315,7 @@ fn waiting(drift: &Drift, reason: Reason, until: Option<Timestamp>, detail: Opti
 }
 
 /// Twelve hex digits that stay the same for the same question or step.
-fn stable_id(parts: &[&dyn std::fmt::Display]) -> String {
+pub fn stable_id(parts: &[&dyn std::fmt::Display]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.to_string());

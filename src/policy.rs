@@ -50,6 +50,8 @@ pub struct Policy {
     pub dated: Option<Timestamp>,
     /// What is legal and still deserves a look.
     pub warnings: Vec<Fault>,
+    /// The files as they were read.
+    pub sources: Vec<fault::Source>,
 }
 
 /// Microsoft's limit and our own.
@@ -145,6 +147,16 @@ impl Policy {
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<Fault>> {
         let source = fault::Source { name: name.to_owned(), text: text.to_owned() };
         combine::combine(&[source])
+    }
+
+    /// Reads files that were kept, as (name, text). No revision, no date.
+    ///
+    /// # Errors
+    /// Every fault of every file, as another version of mailkeeper may find them.
+    pub fn of_sources(sources: &[(String, String)]) -> Result<Self, Vec<Fault>> {
+        let source =
+            |(name, text): &(String, String)| fault::Source { name: name.clone(), text: text.clone() };
+        combine::combine(&sources.iter().map(source).collect::<Vec<_>>())
     }
 
     /// Off-boarded entries first, then protected ones, then the first keep rule that matches. An answer that is not

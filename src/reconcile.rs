@@ -6,6 +6,7 @@
 
 mod bookkeeping;
 mod findings;
+mod guard;
 mod identities;
 mod identity;
 mod news;
@@ -38,6 +39,7 @@ use crate::store::records::{Approvals, Hold, Identities, LastPass};
 use crate::store::{self, TenantStore};
 
 use findings::Findings;
+use guard::InForce;
 pub use policy_holder::{Loaded, PolicyHolder};
 use seats::in_flight;
 pub use shared::Shared;
@@ -241,8 +243,8 @@ impl Reconciler {
         // Whatever stands up to here is in the state once this pass has ended.
         let head = self.parts.journal.head();
         self.is_reflected = false;
-        self.load_policy()?;
-        let Some(policy) = self.parts.policy.current() else { return Ok(self.failed_pass()) };
+        let Some(guarded) = self.load_policy()? else { return Ok(self.failed_pass()) };
+        let policy = Arc::clone(&guarded.policy);
         let observed = self.observe(&policy).await?;
         let findings = findings::find(&self.parts.store, &policy, &observed, self.parts.clock.now())?;
         let kept_books = bookkeeping::update(&mut self.books(), &findings, &observed)?;
@@ -252,7 +254,7 @@ impl Reconciler {
             // Not before the ledger: without these numbers everybody is compared again.
             self.parts.store.put(&findings.tally)?;
         }
-        let plan = self.plan(&policy, &findings, &observed)?;
+        let plan = self.plan(&guarded, &findings, &observed)?;
         if observed.observation.is_complete() {
             let before = self.parts.store.get::<Plan>()?;
             self.parts.journal.append_all(&news::news(before.as_ref(), &plan), self.parts.clock.now())?;
@@ -270,9 +272,13 @@ impl Reconciler {
         Ok(PassReport { view: Arc::new(view), done, refused })
     }
 
-    fn load_policy(&mut self) -> Result<(), store::Error> {
+    fn load_policy(&mut self) -> Result<Option<InForce>, store::Error> {
         self.parts.policy.reload();
-        let Some(policy) = self.parts.policy.current() else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let Some(guarded) = guard::in_force(&self.parts.policy, &self.parts.store, now)? else {
+            return Ok(None);
+        };
+        let policy = &guarded.policy;
         // SIGHUP may have loaded it before this pass, so the holder's own change says nothing.
         if self.journalled_policy.as_deref() != Some(policy.digest.as_str()) {
             let entry =
@@ -280,7 +286,7 @@ impl Reconciler {
             self.parts.journal.append(&entry, self.parts.clock.now())?;
             self.journalled_policy = Some(policy.digest.clone());
         }
-        Ok(())
+        Ok(Some(guarded))
     }
 
     async fn observe(&mut self, policy: &crate::policy::Policy) -> Result<Observed, store::Error> {
@@ -318,10 +324,11 @@ impl Reconciler {
 
     fn plan(
         &self,
-        policy: &crate::policy::Policy,
+        guarded: &InForce,
         findings: &Findings,
         observed: &Observed,
     ) -> Result<Plan, store::Error> {
+        let policy = &*guarded.policy;
         let now = self.parts.clock.now();
         let ledger = findings.ledger(&self.parts.store)?;
         let in_flight = in_flight(&ledger, policy, observed);
@@ -338,8 +345,8 @@ impl Reconciler {
             sent_last_day: u32::try_from(sent_last_day).unwrap_or(u32::MAX),
             in_flight: &in_flight,
             answers: &answers.0,
-            closed: self.closed(observed).or(age.closed),
-            standing_ask: age.ask,
+            closed: self.closed(observed).or(guarded.closed).or(age.closed),
+            standing_ask: guarded.ask.clone().or(age.ask),
         };
         let plan = plan::plan(&input);
         let mut known = BTreeMap::new();

@@ -168,6 +168,12 @@ fn banners(view: &TenantView, health: &Health, now: Timestamp) -> Markup {
                 }
             }
         }
+        @if !view.policy.waiting.is_empty() {
+            p.banner.bad.break {
+                b { "A changed policy waits for approval." }
+                " Nothing is started until then: " (foreign(&view.policy.waiting.join("; ")))
+            }
+        }
         @if let Some(failure) = &view.policy.failed {
             p.banner.bad.break {
                 b { "The newest policy cannot be loaded." }

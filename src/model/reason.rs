@@ -102,6 +102,8 @@ reasons! {
     ObservationRejected = "observation_rejected", "the observation of this pass is incomplete or not believable: nothing follows from it";
     /// The newest policy is bad; the last good one stands and nothing is started.
     PolicyFailed = "policy_failed", "the newest policy cannot be loaded: nothing is started until it can";
+    /// A changed policy would do something that a person should look at first.
+    PolicyChange = "policy_change", "a changed policy waits for a person, because of what it would do: nothing is started until it is approved or taken back (`mailkeeper asks`)";
     /// The policy is older than it says it may be, and nobody said that it is still meant.
     PolicyOld = "policy_old", "the policy is older than its own limits.policy_age: nothing is started until a person says that it is still meant (`mailkeeper asks`, then `approve`) or commits a reviewed change";
     /// The separate checker refuses the step, or the plan as a whole.

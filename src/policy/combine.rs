@@ -87,6 +87,7 @@ pub fn combine(sources: &[Source]) -> Result<Policy, Vec<Fault>> {
         change: None,
         dated: None,
         warnings: faults,
+        sources: sources.to_vec(),
     })
 }
 

@@ -11,6 +11,16 @@ pub struct Loaded {
     pub current: Option<Arc<Policy>>,
     /// Why the newest policy cannot be used; the one in `current` stands, and nothing is started.
     pub failed: Option<String>,
+    /// A newer policy that a person must say yes to first, and why. The one in `current` stands, and nothing is started.
+    pub waiting: Option<Waiting>,
+}
+
+/// A policy that is not in force yet.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub policy: Arc<Policy>,
+    /// What it would do that a person should look at first, as sentences.
+    pub concerns: Vec<String>,
 }
 
 /// Reads the policy anew on demand. Clones share what was read.
@@ -43,7 +53,13 @@ impl PolicyHolder {
         let newest = source::load(&self.path);
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         match newest {
+            Ok(policy)
+                if loaded.waiting.as_ref().is_some_and(|waiting| waiting.policy.digest == policy.digest) =>
+            {
+                loaded.failed = None;
+            }
             Ok(policy) => {
+                loaded.waiting = None;
                 if loaded.current.as_ref().is_none_or(|current| **current != policy) {
                     tracing::info!(digest = policy.digest, revision = policy.revision, "policy loaded");
                     loaded.current = Some(Arc::new(policy));
@@ -62,5 +78,31 @@ impl PolicyHolder {
                 loaded.failed = Some(text);
             }
         }
+    }
+
+    /// Keeps the policy of before in force, and the newest one waiting.
+    pub fn hold_back(&self, before: Arc<Policy>, waiting: Waiting) {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        loaded.current = Some(before);
+        loaded.waiting = Some(waiting);
+    }
+
+    /// What was in force before stands, where the files were bad from the start.
+    pub fn fall_back(&self, policy: Arc<Policy>) {
+        self.loaded.write().unwrap_or_else(PoisonError::into_inner).current.get_or_insert(policy);
+    }
+
+    /// Puts the waiting policy into force.
+    pub fn accept(&self) {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = loaded.waiting.take() {
+            loaded.current = Some(waiting.policy);
+        }
+    }
+
+    /// The policy that the files say, in force or not.
+    pub fn newest(&self) -> Option<Arc<Policy>> {
+        let loaded = self.loaded();
+        loaded.waiting.map(|waiting| waiting.policy).or(loaded.current)
     }
 }

@@ -37,6 +37,8 @@ pub struct Impact {
     /// How many of them the other policy does not make, and how many of its steps this one does not make.
     pub steps_new: Option<u64>,
     pub steps_dropped: Option<u64>,
+    /// Why the daemon asks a person before it uses this policy after the other; empty when it does not.
+    pub concerns: Vec<String>,
     pub waiting: BTreeMap<Reason, u64>,
     pub seats_missing: Vec<SeatNeed>,
 }

@@ -27,6 +27,7 @@ pub fn healthy() -> TenantView {
             digest: "5f2b1c9e8a7d6f3041b2c3d4e5f60718293a4b5c6d7e8f901a2b3c4d5e6f7081".to_owned(),
             revision: Some("9c41e07d2b8a".to_owned()),
             failed: None,
+            waiting: Vec::new(),
         },
         last_complete_observation: Some(NOW - Span::from_minutes(4)),
         last_observation: Some(observation()),

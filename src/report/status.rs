@@ -85,6 +85,9 @@ pub struct PolicyView {
     pub revision: Option<String>,
     /// Why the newest policy could not be loaded, while the last good one stands.
     pub failed: Option<String>,
+    /// Why the newest policy waits for a person, while the one before stands.
+    #[serde(default)]
+    pub waiting: Vec<String>,
 }
 
 /// One pass.

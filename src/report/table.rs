@@ -173,6 +173,9 @@ fn heading(view: &TenantView, now: Timestamp, style: Style) -> String {
     if let Some(failure) = &view.policy.failed {
         sentences.push(format!("THE NEWEST POLICY CANNOT BE LOADED: {}", words::policy_failure(failure)));
     }
+    if !view.policy.waiting.is_empty() {
+        sentences.push(format!("A CHANGED POLICY WAITS FOR APPROVAL: {}", view.policy.waiting.join("; ")));
+    }
     let to_renew = view.subscriptions_to_renew();
     sentences.extend(to_renew.iter().map(|row| format!("RENEW {}", words::subscription(row, now))));
     let lines: String = sentences.iter().map(|sentence| wrapped(sentence, style.width) + "\n").collect();

@@ -209,6 +209,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::Held => "waits for mailkeeper to be resumed",
         Reason::ObservationRejected => "waits for a believable observation",
         Reason::PolicyFailed => "waits for a policy that loads",
+        Reason::PolicyChange => "waits for approval of a changed policy",
         Reason::PolicyOld => "waits for approval of an old policy",
         Reason::Unsafe => "a person looks: the plan checker refuses it",
         Reason::StateUnhealthy => "waits for a writable state",

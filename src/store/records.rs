@@ -50,6 +50,7 @@ singles! {
     Identities = "identities";
     Subscriptions = "subscriptions";
     Traces = "traces";
+    AcceptedPolicy = "accepted_policy";
 }
 
 impl Record for Vec<KnownUser> {
@@ -247,4 +248,13 @@ pub struct Tally {
     pub unmatched: u64,
     /// Some of those left alone although something is wrong.
     pub listed: Vec<Waiting>,
+}
+
+/// The policy that was last put into force, as text: a changed one is held against it, also after a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedPolicy {
+    pub digest: String,
+    pub revision: Option<String>,
+    /// Name and text of each file, in the order of the files.
+    pub sources: Vec<(String, String)>,
 }

@@ -114,8 +114,8 @@ pub fn stories(repairs: usize) -> [Story; 4] {
             random_429: 0.01,
             // The last ones wait as long as they were told to.
             timed: 0.99,
-            // Retry-After of a day: a later pass sends it.
-            bounds: Bounds { later: 1.0, ..TIGHT },
+            // Retry-After of a day: a later pass sends it. Each refusal costs its own wait beside the quota.
+            bounds: Bounds { over_theory: 10.0, later: 1.0, ..TIGHT },
             ..polite
         },
         Story {

@@ -3,6 +3,7 @@
 
 mod acting;
 mod asking;
+mod changing;
 mod daemon;
 mod four_eyes;
 mod hostile;

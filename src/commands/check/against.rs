@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Seek};
 
+use crate::diff::change::Comparison;
 use crate::diff::{Finding, diff};
 use crate::model::{
     Catalog, Conflicts, Drift, KnownUser, LedgerEntry, Plan, Presence, Span, Timestamp, UserId,
@@ -33,11 +34,15 @@ pub fn compare(
     let world = World::read(input)?;
     let mut after = Side::new(policy.policy);
     let mut before = base.map(|base| Side::new(base.policy));
+    let mut change = base.map(|base| Comparison::new(base.policy, policy.policy));
     let mut lists = Lists::default();
     let mut users = 0;
     backup::read(input, |part| {
         let Part::User(known) = part else { return };
         users += 1;
+        if let Some(change) = &mut change {
+            change.see(&known, &world.catalog, &world.conflicts, world.header.made_at);
+        }
         let now = after.judge(&known, &world);
         let was = before.as_mut().map(|before| before.judge(&known, &world));
         lists.sort(&known, was, now);
@@ -80,6 +85,7 @@ pub fn compare(
         steps,
         steps_new,
         steps_dropped,
+        concerns: change.map(|change| change.concerns()).unwrap_or_default(),
         waiting,
         seats_missing: plan.seats,
     })

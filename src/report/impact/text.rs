@@ -36,6 +36,12 @@ impl Impact {
                 more(&mut text, list.count, IN_TEXT, "  ");
             }
         }
+        if !self.concerns.is_empty() {
+            let _ = writeln!(text, "\nthe daemon asks a person before this policy counts:");
+            self.concerns.iter().for_each(|concern| {
+                let _ = writeln!(text, "  {concern}");
+            });
+        }
         let _ = writeln!(text, "\n{}", self.steps_title());
         self.steps.first.iter().take(IN_TEXT).for_each(|step| {
             let _ = writeln!(text, "  {}", step_text(step));
@@ -57,6 +63,13 @@ impl Impact {
             words::how_many(self.users, "user", "users"),
             self.kept()
         );
+        if !self.concerns.is_empty() {
+            let _ = writeln!(text, "**The daemon asks a person before this policy counts:**\n");
+            self.concerns.iter().for_each(|concern| {
+                let _ = writeln!(text, "- {}", code(concern));
+            });
+            text.push('\n');
+        }
         text += "| | users |\n|---|---:|\n";
         for (title, list) in self.lists() {
             let count = words::count_of(list.count);

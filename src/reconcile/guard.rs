@@ -1,0 +1,106 @@
+//! Whether a changed policy counts. Most changes do at once; one that would release, expose or add many accounts, or
+//! loosen the rails, waits for a person, and until then the policy of before judges and nothing is started.
+
+use std::sync::Arc;
+
+use crate::diff::change::Comparison;
+use crate::model::{Ask, Conflicts, Plan, Reason, Timestamp};
+use crate::plan;
+use crate::policy::Policy;
+use crate::store::records::{AcceptedPolicy, Approvals, Seats};
+use crate::store::{self, TenantStore};
+
+use super::policy_holder::{PolicyHolder, Waiting};
+
+/// What a pass works with.
+#[derive(Debug)]
+pub struct InForce {
+    pub policy: Arc<Policy>,
+    /// A newer policy waits: nothing may be started.
+    pub closed: Option<Reason>,
+    /// Not answered yet.
+    pub ask: Option<Ask>,
+}
+
+/// The policy in force, after a look at what the files say now. `None` before there was a good one.
+///
+/// # Errors
+/// Only of the store.
+pub fn in_force(
+    holder: &PolicyHolder,
+    store: &TenantStore,
+    now: Timestamp,
+) -> Result<Option<InForce>, store::Error> {
+    let accepted = store.get::<AcceptedPolicy>()?;
+    let Some(newest) = holder.newest() else {
+        // The files are bad, and this process read no good ones: what was in force before stands.
+        let Some(policy) = accepted.and_then(read).map(Arc::new) else { return Ok(None) };
+        holder.fall_back(Arc::clone(&policy));
+        return Ok(Some(InForce { policy, closed: None, ask: None }));
+    };
+    let before = accepted.filter(|accepted| accepted.digest != newest.digest).and_then(read);
+    let concerns = match &before {
+        Some(before) => concerns(before, &newest, store, now)?,
+        None => Vec::new(),
+    };
+    let Some(before) = before.filter(|_| !concerns.is_empty()) else {
+        return accept(holder, store, newest).map(Some);
+    };
+    let id = plan::stable_id(&[&Reason::PolicyChange.label(), &before.digest, &newest.digest]);
+    let answer = store.get_or_default::<Approvals>()?.0.get(&id).map(|answer| answer.granted);
+    if answer == Some(true) {
+        return accept(holder, store, newest).map(Some);
+    }
+    let asked_before = store.get::<Plan>()?.into_iter().flat_map(|plan| plan.asks).find(|ask| ask.id == id);
+    let ask = answer.is_none().then(|| Ask {
+        id,
+        reason: Reason::PolicyChange,
+        users: Vec::new(),
+        question: format!(
+            "Put the changed policy {} into force? {}",
+            short(&newest.digest),
+            concerns.join("; ")
+        ),
+        opened: asked_before.map_or(now, |ask| ask.opened),
+        act_by: None,
+    });
+    let before = Arc::new(before);
+    holder.hold_back(Arc::clone(&before), Waiting { policy: newest, concerns });
+    Ok(Some(InForce { policy: before, closed: Some(Reason::PolicyChange), ask }))
+}
+
+/// `None` when this version cannot read it any more: then there is nothing to compare with.
+fn read(accepted: AcceptedPolicy) -> Option<Policy> {
+    let policy = Policy::of_sources(&accepted.sources).ok()?;
+    Some(Policy { revision: accepted.revision, ..policy })
+}
+
+fn accept(holder: &PolicyHolder, store: &TenantStore, policy: Arc<Policy>) -> Result<InForce, store::Error> {
+    holder.accept();
+    let sources = policy.sources.iter().map(|source| (source.name.clone(), source.text.clone()));
+    let accepted = AcceptedPolicy {
+        digest: policy.digest.clone(),
+        revision: policy.revision.clone(),
+        sources: sources.collect(),
+    };
+    if store.get::<AcceptedPolicy>()?.as_ref() != Some(&accepted) {
+        store.put(&accepted)?;
+    }
+    Ok(InForce { policy, closed: None, ask: None })
+}
+
+fn concerns(
+    before: &Policy,
+    after: &Policy,
+    store: &TenantStore,
+    now: Timestamp,
+) -> Result<Vec<String>, store::Error> {
+    let catalog = store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default();
+    let mut comparison = Comparison::new(before, after);
+    store.for_each_user(|known| comparison.see(&known, &catalog, &Conflicts::default(), now))?;
+    Ok(comparison.concerns())
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

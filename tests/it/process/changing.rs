@@ -1,0 +1,150 @@
+//! A changed policy: most changes count at once, one that would release, expose or add many, or loosen the rails, waits
+//! for a person, and nothing is written before.
+
+use mailkeeper::model::UserId;
+use mailkeeper::sim::scenario::{Role, products};
+use serde_json::Value;
+
+use super::memory::rows;
+use crate::site::{Site, now};
+
+/// Limits as in the example, and a rule that only reports.
+fn policy(site: &Site) -> String {
+    let text =
+        site.policy().replace("share: 50%, floor: 20", "share: 5%, floor: 3, seats_reserved: { SPE_E5: 2 }");
+    let frontline = "  - name: frontline\n    match: { user_type: member, department: Butikk }\n    licenses: \
+                     [EXCHANGESTANDARD]\n    on_license_lost: report\n    on_deleted: report\n  - name: staff\n";
+    text.replacen("  - name: staff\n", frontline, 1)
+}
+
+/// Observed under the good policy; a leaver and an administrator without a licence, and two of the staff.
+struct Scene {
+    site: Site,
+    good: String,
+    staff: Vec<UserId>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let site = Site::new();
+        let good = policy(&site);
+        site.set_policy(&good);
+        let site = site.with_observation();
+        for role in [Role::Leaver, Role::Administrator] {
+            let person = site.company.of(role).next().expect("the company has some").id;
+            let mut tenant = site.tenant();
+            for sku in tenant.licences_of(person) {
+                tenant.remove_licence(now(), person, sku).expect("held directly");
+            }
+        }
+        let staff = site.unlicense(2);
+        assert_eq!(site.run(&["plan"]).code, Some(0), "noticed");
+        Self { site, good, staff }
+    }
+
+    fn apply(&self) {
+        let ran = self.site.run(&["apply"]);
+        assert!(matches!(ran.code, Some(0 | 64)), "{ran}");
+    }
+
+    fn asks(&self) -> Vec<Value> {
+        rows(&self.site, &["asks"])
+    }
+}
+
+#[test]
+fn a_slip_in_the_policy_is_stopped_before_the_first_write() {
+    let scene = Scene::new();
+    let other_group = scene.site.company.licensing_group.to_string();
+    let administrators = scene.site.company.administrators.to_string();
+    let slips: [(&str, &str, &str); 12] = [
+        ("a leaver of another spelling", "employee_type: leaver", "employee_type: leavers"),
+        (
+            "an inverted leaver",
+            "match: { employee_type: leaver }",
+            "match: { not: { employee_type: leaver } }",
+        ),
+        (
+            "no off-boarded list",
+            "offboarded:\n  - match: { employee_type: leaver }\n    reason: leavers are released by HR\n",
+            "",
+        ),
+        ("another group", &administrators, &other_group),
+        ("another domain", "*@contoso.com", "*@contosso.com"),
+        (
+            "an inverted rule",
+            "match: { user_type: member, mail: \"*@contoso.com\" }",
+            "match: { not: { mail: \"*@contoso.com\" } }",
+        ),
+        ("a digit too many", "per_pass: 25, per_day: 100", "per_pass: 250, per_day: 1000"),
+        ("a share without its point", "share: 5%", "share: 50%"),
+        ("a floor above all", "floor: 3", "floor: 300"),
+        ("no reserve", "seats_reserved: { SPE_E5: 2 }", "seats_reserved: { SPE_E5: 0 }"),
+        ("a margin in hours", "version: 1\n", "version: 1\nretention: { margin: 2h }\n"),
+        (
+            "report becomes act",
+            "on_license_lost: report\n    on_deleted: report",
+            "on_license_lost: act\n    on_deleted: act",
+        ),
+    ];
+    for (slip, from, to) in slips {
+        let bad = scene.good.replacen(from, to, 1);
+        assert_ne!(bad, scene.good, "{slip}");
+        scene.site.set_policy(&bad);
+        scene.apply();
+        scene.apply();
+        assert!(scene.site.writes().is_empty(), "{slip}: {:?}", scene.site.writes());
+        let asks = scene.asks();
+        assert!(asks.iter().any(|ask| ask["reason"] == "policy_change"), "{slip}: {asks:?}");
+    }
+    scene.site.set_policy(&scene.good);
+    scene.apply();
+    assert_eq!(scene.asks(), [] as [Value; 0], "taken back");
+    assert_eq!(scene.site.licensed(), scene.staff.iter().copied().collect(), "and the good policy goes on");
+}
+
+#[test]
+fn a_person_puts_a_changed_policy_into_force_or_keeps_it_out() {
+    let scene = Scene::new();
+    let leaver = scene.site.company.of(Role::Leaver).next().expect("the company has some").id;
+    let bad = scene.good.replace("employee_type: leaver", "employee_type: nobody");
+    scene.site.set_policy(&bad);
+    scene.apply();
+    let status = scene.site.run(&["status"]).stdout;
+    assert!(status.contains("A CHANGED POLICY WAITS FOR APPROVAL"), "{status}");
+    let asks = scene.asks();
+    let ask = asks[0]["id"].as_str().expect("an id").to_owned();
+    assert!(
+        asks[0]["question"].as_str().is_some_and(|question| question.contains("off-boarded")),
+        "{asks:?}"
+    );
+
+    assert_eq!(scene.site.run(&["deny", &ask]).code, Some(0));
+    scene.apply();
+    assert!(scene.site.writes().is_empty(), "denied: nothing starts until the files change again");
+    assert!(scene.asks().is_empty());
+
+    scene.site.set_policy(&format!("{bad}# reviewed again\n"));
+    scene.apply();
+    let asks = scene.asks();
+    let again = asks[0]["id"].as_str().expect("an id").to_owned();
+    assert_ne!(again, ask, "another text is another question");
+    assert_eq!(scene.site.run(&["approve", &again]).code, Some(0));
+    scene.apply();
+    scene.apply();
+    let licensed = scene.site.licensed();
+    assert!(scene.staff.iter().all(|user| licensed.contains(user)), "{licensed:?}");
+    assert!(licensed.contains(&leaver), "as approved: {licensed:?}");
+}
+
+#[test]
+fn a_small_change_counts_at_once() {
+    let scene = Scene::new();
+    let id = scene.staff[0];
+    let entry = format!("offboarded:\n  - id: {id}\n    reason: HR-1\n");
+    scene.site.set_policy(&scene.good.replace("offboarded:\n", &entry));
+    scene.apply();
+    assert_eq!(scene.site.licensed(), [scene.staff[1]].into());
+    let sku = products::SPE_E3;
+    assert!(!scene.site.tenant().licences_of(id).contains(&sku));
+}
