@@ -1,5 +1,6 @@
 //! Commits and trees out of git's own files, loose and packed. Runs nothing, writes nothing, never fails: what cannot
-//! be read is not there. Knows nothing of policies. Hashes are not checked: who can write here can write the policy, too.
+//! be read is not there. Knows nothing of policies. Hashes are not checked: who can write here can write the policy,
+//! too.
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -138,7 +138,7 @@ fn every_kind_of_entry_is_read_back() {
         .for_each(|line| read.push(line.entry.known().expect("known").clone()))
         .expect("readable");
     assert_eq!(read, entries);
-    assert_eq!((verification.entries, verification.first_seq, verification.first_bad), (20, Some(1), None));
+    assert_eq!((verification.entries, verification.first_seq, verification.first_bad), (21, Some(1), None));
 }
 
 #[test]
