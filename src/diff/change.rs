@@ -1,5 +1,6 @@
 //! What a change of the policy would do, and which of it a person should look at before it counts. An inverted match, a
-//! wildcard, an emptied list and a slip of a unit all parse well; what they do to the known users gives them away. Pure.
+//! wildcard, an emptied list and a slip of a unit all parse well; what they do to the known users gives them away.
+//! Pure.
 
 use crate::model::{Catalog, Conflicts, DriftKind, KnownUser, Response, Timestamp};
 use crate::policy::{KeepRule, Policy, Ruling, Unanswered};

@@ -11,7 +11,8 @@ pub struct Loaded {
     pub current: Option<Arc<Policy>>,
     /// Why the newest policy cannot be used; the one in `current` stands, and nothing is started.
     pub failed: Option<String>,
-    /// A newer policy that a person must say yes to first, and why. The one in `current` stands, and nothing is started.
+    /// A newer policy that a person must say yes to first, and why. The one in `current` stands, and nothing is
+    /// started.
     pub waiting: Option<Waiting>,
 }
 

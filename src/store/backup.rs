@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::model::{KnownUser, LedgerEntry, Observation, Plan, TenantId, Timestamp, UserId};
 
 use super::journal::Head;
-use super::records::{Approvals, Cursor, Hold, LastPass, Reflected, Seats, Single, Tally};
+use super::records::{AcceptedPolicy, Approvals, Cursor, Hold, LastPass, Reflected, Seats, Single, Tally};
 use super::{Cause, Error, Operation, Result, TenantStore};
 
 /// Goes up with every change that an older version cannot read.
@@ -68,6 +68,7 @@ enum Line {
     Hold(Hold),
     Approvals(Approvals),
     Tally(Tally),
+    AcceptedPolicy(AcceptedPolicy),
     Ledger { user: UserId, entry: LedgerEntry },
     User(Box<KnownUser>),
     End(End),
@@ -96,6 +97,7 @@ pub fn export(
     exporting.write_single(store, Line::Hold)?;
     exporting.write_single(store, Line::Approvals)?;
     exporting.write_single(store, Line::Tally)?;
+    exporting.write_single(store, Line::AcceptedPolicy)?;
     for entry in store.ledger_entries() {
         let (user, entry) = entry?;
         exporting.write(&Line::Ledger { user, entry })?;
@@ -182,6 +184,7 @@ pub fn read(input: &mut (impl BufRead + Seek), mut look: impl FnMut(Part)) -> Re
             | Line::Hold(_)
             | Line::Approvals(_)
             | Line::Tally(_)
+            | Line::AcceptedPolicy(_)
             | Line::End(_) => {}
         }
     }
@@ -239,6 +242,7 @@ fn restore(store: &TenantStore, line: Line) -> Result<()> {
         Line::LastPass(pass) => store.put(&pass),
         Line::Hold(hold) => store.put(&hold),
         Line::Tally(tally) => store.put(&tally),
+        Line::AcceptedPolicy(policy) => store.put(&policy),
         Line::Ledger { user, entry } => store.put_ledger(user, &entry),
         Line::User(user) => store.put_users([*user]),
         Line::Approvals(answers) => store.put(&answers.denials()),
@@ -258,7 +262,8 @@ impl Counts {
             | Line::LastPass(_)
             | Line::Hold(_)
             | Line::Approvals(_)
-            | Line::Tally(_) => self.records += 1,
+            | Line::Tally(_)
+            | Line::AcceptedPolicy(_) => self.records += 1,
             Line::Header(_) | Line::End(_) => {}
         }
     }

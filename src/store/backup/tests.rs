@@ -48,6 +48,8 @@ fn filled() -> TenantStore {
     let answers = BTreeMap::from([("ask".into(), answer), ("denied".into(), denial)]);
     store.put(&Approvals(answers)).expect("written");
     store.put(&Tally { kept: 4, ..Tally::default() }).expect("written");
+    let sources = vec![("policy.yaml".into(), "version: 1".into())];
+    store.put(&AcceptedPolicy { digest: "d".into(), revision: None, sources }).expect("written");
     store.put_ledger(id(7), &LedgerEntry::opened(DriftKind::Deleted, AT)).expect("written");
     store.put_users((0..5000).map(|number| known(number, 0)).chain([full(9000)])).expect("written");
     store
