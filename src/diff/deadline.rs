@@ -87,7 +87,15 @@ pub fn is_contradicted(clock: &LossClock, now: Timestamp) -> bool {
         Certainty::Unknown => {
             clock.evidence.iter().any(|evidence| matches!(evidence, Evidence::AssignedPlan { .. }))
         }
-        Certainty::Known | Certainty::NotRunning => false,
+        // The loss is somewhere in an interval that began too long ago, and its only date says that it is too late.
+        Certainty::Known => match (clock.earliest, clock.deadline) {
+            (Some(earliest), Some(deadline)) if deadline <= now => clock.evidence.iter().any(|evidence| {
+                let limit = deadline - earliest;
+                matches!(evidence, Evidence::AssignedPlan { date } if *date >= earliest && *date + limit <= now)
+            }),
+            (Some(_) | None, Some(_) | None) => false,
+        },
+        Certainty::NotRunning => false,
     }
 }
 

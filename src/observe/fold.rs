@@ -238,8 +238,11 @@ fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &C
     known
 }
 
-/// What HR wrote in the last minutes counts, too: a leaver is often marked and deleted by one script.
+/// What HR wrote in the last minutes counts, too: a leaver is often marked, blocked and deleted by one script.
 fn note_last_words(user: &mut User, listed: User) {
+    if listed.account_enabled == Some(false) {
+        user.account_enabled = Some(false);
+    }
     let pairs = [
         (&mut user.employee_type, listed.employee_type),
         (&mut user.department, listed.department),

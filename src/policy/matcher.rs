@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::model::{GroupId, KnownUser, MailboxKind, Presence, ProbeAnswer, UserId, UserType};
+use crate::model::{GroupId, KnownUser, MailboxKind, Presence, Probe, ProbeAnswer, UserId, UserType};
 
 /// The answer to a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -337,7 +337,25 @@ fn mailbox_is(kinds: &BTreeSet<MailboxKind>, known: &KnownUser) -> Answer {
     if had_none_while_live && (only_without_license || !known.had_mailbox()) {
         return Answer::No;
     }
+    // Exchange is not asked about them: a mailbox has a licence, or an address at least.
+    let has_neither = known.user.mail.is_none() && known.user.licenses.as_ref().is_some_and(Vec::is_empty);
+    if known.presence == Presence::Live && has_neither && !known.had_mailbox() {
+        return Answer::No;
+    }
+    if only_without_license && is_refused(probed) && looks_like_a_person(known) {
+        return Answer::No;
+    }
     unknown()
+}
+
+fn is_refused(probe: Option<&Probe>) -> bool {
+    probe.is_some_and(|probe| probe.answer == ProbeAnswer::Unreadable)
+}
+
+/// Where Exchange may not be asked there is indirect evidence: a licence that carries a mailbox, and an account to sign
+/// in with. Those of shared mailboxes are blocked (Microsoft: "block sign-in for the shared mailbox account").
+fn looks_like_a_person(known: &KnownUser) -> bool {
+    known.remembered.is_some() && known.user.account_enabled == Some(true)
 }
 
 impl Property {
