@@ -148,3 +148,92 @@ fn a_small_change_counts_at_once() {
     let sku = products::SPE_E3;
     assert!(!scene.site.tenant().licences_of(id).contains(&sku));
 }
+
+/// One slip a line and kind: a key misspelt, a line lost or doubled, a number ten times as large, a word turned round.
+fn mutations(good: &str) -> Vec<(String, String)> {
+    let lines: Vec<&str> = good.lines().collect();
+    let with = |index: usize, line: Option<String>| {
+        let changed = lines.iter().enumerate().filter_map(|(at, text)| match at == index {
+            true => line.clone(),
+            false => Some((*text).to_owned()),
+        });
+        changed.map(|line| line + "\n").collect::<String>()
+    };
+    let mut mutated = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        mutated.push((format!("line {} lost", index + 1), with(index, None)));
+        mutated.push((format!("line {} twice", index + 1), with(index, Some(format!("{line}\n{line}")))));
+        for (at, _) in line.match_indices(": ") {
+            let text = format!("{}{}", &line[..at - 1], &line[at..]);
+            mutated.push((format!("key misspelt in {text:?}"), with(index, Some(text))));
+        }
+        let numbers =
+            line.split(|c: char| !c.is_ascii_digit()).filter(|digits| (1..4).contains(&digits.len()));
+        for digits in numbers.filter(|_| line.starts_with("limits")) {
+            let text = line.replacen(digits, &format!("{digits}0"), 1);
+            mutated.push((format!("ten times {digits} in {text:?}"), with(index, Some(text))));
+        }
+        for (from, to) in [
+            ("report", "act"),
+            ("act", "report"),
+            ("leaver }", "staff }"),
+            ("member", "guest"),
+            ("@contoso.com", "@*"),
+            ("[SPE_E3, EXCHANGESTANDARD]", "[VISIOCLIENT]"),
+            ("[SPE_E3,", "[SPE_E4,"),
+            ("match: {", "match: { not: {"),
+            ("0s", "0x"),
+            ("offboarded:", "protected:"),
+            ("protected:", "keep:"),
+            ("  - ", "\t- "),
+            ("staff", "frontline"),
+            ("shared, room", "user"),
+        ] {
+            if let Some(at) = line.find(from) {
+                let mut text = format!("{}{to}{}", &line[..at], &line[at + from.len()..]);
+                if to.ends_with("not: {") {
+                    text += " }";
+                }
+                mutated.push((format!("{from:?} is {to:?} in {text:?}"), with(index, Some(text))));
+            }
+        }
+    }
+    mutated
+}
+
+#[test]
+fn no_mutated_policy_makes_a_step_that_the_good_one_would_not() {
+    let scene = Scene::new();
+    let steps = || -> Vec<(String, Value)> {
+        let ran = scene.site.run(&["plan", "--output", "json"]);
+        let rows: Vec<Value> = serde_json::from_str(&ran.stdout).unwrap_or_default();
+        let steps = rows.into_iter().filter(|row| row["decision"] == "step");
+        steps.map(|row| (row["id"].as_str().expect("an id").to_owned(), row["step"].clone())).collect()
+    };
+    let good = steps();
+    assert_eq!(good.len(), 2, "{good:?}");
+    let mutated = mutations(&scene.good);
+    assert!(mutated.len() >= 100, "{}", mutated.len());
+    let (mut refused, mut asked, mut harmless, mut wrong) = (0, 0, 0, Vec::new());
+    for (what, text) in mutated {
+        scene.site.set_policy(&text);
+        if scene.site.run(&["check"]).code != Some(0) {
+            refused += 1;
+            continue;
+        }
+        let made = steps();
+        if scene.asks().iter().any(|ask| ask["reason"] == "policy_change") {
+            assert!(made.is_empty(), "{what}: {made:?}");
+            asked += 1;
+        } else if made.iter().all(|step| good.contains(step)) {
+            harmless += 1;
+        } else {
+            wrong.push(what);
+        }
+        scene.site.set_policy(&scene.good);
+        steps();
+    }
+    println!("{refused} refused, {asked} asked first, {harmless} without a wrong step");
+    assert_eq!(wrong, [] as [String; 0]);
+    assert!(refused >= 50 && asked >= 10, "{refused} refused, {asked} asked first");
+}
