@@ -28,8 +28,6 @@ pub struct Comparison<'a> {
     newly_kept: Some,
     /// Of the newly kept, those with something to repair.
     rescued: Some,
-    /// Kept by a rule that reported or asked before and is bolder now.
-    bolder: Some,
 }
 
 /// A count and the first names.
@@ -66,7 +64,6 @@ impl<'a> Comparison<'a> {
             let_go: none(),
             newly_kept: none(),
             rescued: none(),
-            bolder: none(),
         }
     }
 
@@ -75,20 +72,16 @@ impl<'a> Comparison<'a> {
         let (was, is) = (self.before.ruling(known), self.after.ruling(known));
         let was_kept = matches!(was, Ruling::Keep(_));
         self.kept_before += u64::from(was_kept);
-        let Ruling::Keep(rule) = is else {
+        if !matches!(is, Ruling::Keep(_)) {
             if was_kept && matches!(is, Ruling::NoRule) {
                 self.released.add(known);
             }
             return;
-        };
+        }
         self.kept_after += 1;
         match was {
-            Ruling::Keep(former) => {
-                if is_bolder(former, rule) {
-                    self.bolder.add(known);
-                }
-                return;
-            }
+            // A bolder rule is meant: what it starts at once is held by the limits.
+            Ruling::Keep(_) => return,
             Ruling::Offboarded(entry) | Ruling::Protected(entry) => {
                 if entry.matcher.ids().contains(&known.id()) {
                     self.let_go.add(known);
@@ -149,10 +142,6 @@ impl<'a> Comparison<'a> {
         if self.rescued.count > RESCUED {
             let who = self.rescued.text();
             concerns.push(format!("newly kept accounts would be repaired at once: {who}"));
-        }
-        if self.bolder.count > allowed {
-            let who = self.bolder.text();
-            concerns.push(format!("rules act or ask for accounts for which they did less before: {who}"));
         }
         let emptied = [
             ("offboarded", &self.before.offboarded, &self.after.offboarded),
@@ -216,7 +205,3 @@ impl<'a> Comparison<'a> {
 
 /// A limit that grows by more than this factor is a slip of a unit or of a digit, or a decision worth a second look.
 const MUCH_MORE: f64 = 4.0;
-
-fn is_bolder(before: &KeepRule, after: &KeepRule) -> bool {
-    after.on_deleted < before.on_deleted || after.on_license_lost < before.on_license_lost
-}

@@ -37,7 +37,12 @@ impl Explanation {
         let mut page = Page::default();
         let name = self.display_name.as_ref().map(|name| format!("  ({})", plain(name))).unwrap_or_default();
         let _ = writeln!(page.0, "{}{name}\nid {}\n", plain(&self.upn), self.id);
-        page.block(self.verdict.words(), std::iter::once(self.summary.clone()).chain(self.fate.clone()));
+        // Whatever is well by now: what was in the old mailbox is gone.
+        let is_loss = self.verdict == Standing::Healthy && self.replaced.is_some();
+        let headline = if is_loss { "DATA LOSS" } else { self.verdict.words() };
+        let loss =
+            is_loss.then(|| "a new, empty mailbox answers: what was in the old one is gone".to_owned());
+        page.block(headline, loss.into_iter().chain([self.summary.clone()]).chain(self.fate.clone()));
         page.block("next", [self.next.clone()]);
         page.block("product", self.subscription.iter().map(|backed| product(backed, self.at)));
         page.block("rule", self.rule.lines(self.policy_failed));
