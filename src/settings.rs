@@ -194,6 +194,8 @@ impl CredentialFile {
 pub struct Endpoints {
     pub graph: Option<Url>,
     pub login: Option<Url>,
+    /// Certificates (PEM) of those who vouch for these addresses, instead of the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Settings {

@@ -1,5 +1,7 @@
 //! From settings to the running parts: state, journal, Graph client, reconciler and desk of each tenant.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, read_to_string};
 use std::io::BufReader;
 use std::path::Path;
@@ -81,22 +83,46 @@ pub fn members(
     });
     let configs = configs.collect::<Result<Vec<Config>, Error>>()?;
     let state = open_state(settings, clock)?;
-    let options = TransportOptions::default();
-    let transport = ReqwestTransport::new(options).map_err(|error| Error::State {
-        directory: settings.state.display().to_string(),
-        text: chain(&error),
-    })?;
-    let transport: Arc<dyn Transport> = Arc::new(transport);
+    // Tenants share connections, but for those whose servers others vouch for.
+    let mut transports: BTreeMap<Option<&Path>, Arc<dyn Transport>> = BTreeMap::new();
+    for tenant in &settings.tenants {
+        let failed = |text: String| Error::Tenant { tenant: tenant.name.clone(), text };
+        if let Entry::Vacant(vacant) = transports.entry(authorities(tenant, access)) {
+            vacant.insert(transport(authorities(tenant, access)).map_err(failed)?);
+        }
+    }
     settings
         .tenants
         .iter()
         .zip(configs)
         .map(|(tenant, config)| {
             metrics.introduce(&tenant.name);
-            let graph = Client::new(config, Arc::clone(&transport), Arc::clone(clock));
+            let transport = Arc::clone(&transports[&authorities(tenant, access)]);
+            let graph = Client::new(config, transport, Arc::clone(clock));
             member(settings, tenant, &state, graph, clock, metrics)
         })
         .collect()
+}
+
+/// The file, where it is needed.
+fn authorities(tenant: &TenantSettings, access: Access) -> Option<&Path> {
+    match access {
+        Access::Graph => tenant.endpoints.as_ref()?.ca_file.as_deref(),
+        Access::StateAlone => None,
+    }
+}
+
+fn transport(authorities: Option<&Path>) -> Result<Arc<dyn Transport>, String> {
+    let read = |file: &Path| {
+        read_to_string(file).map_err(|error| format!("ca_file {} cannot be read: {error}", file.display()))
+    };
+    let options =
+        TransportOptions { authorities: authorities.map(read).transpose()?, ..TransportOptions::default() };
+    let transport = ReqwestTransport::new(options).map_err(|error| match authorities {
+        Some(file) => format!("ca_file {}: {}", file.display(), chain(&error)),
+        None => chain(&error),
+    })?;
+    Ok(Arc::new(transport))
 }
 
 /// The opened state.

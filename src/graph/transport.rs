@@ -122,7 +122,7 @@ fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a st
 /// Why no complete response arrived. Whether the server applied the request is unknown in every case but `Connect`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    #[error("could not connect: {0}")]
+    #[error("could not connect to {0}")]
     Connect(String),
     #[error("no answer within {}s", .0.as_secs())]
     Timeout(Duration),
@@ -148,6 +148,8 @@ pub struct TransportOptions {
     /// Of the decompressed body, counted while it streams in.
     pub body_limit_bytes: usize,
     pub user_agent: String,
+    /// Certificates (PEM) of those who vouch for servers; `None`: the platform's store.
+    pub authorities: Option<String>,
 }
 
 impl Default for TransportOptions {
@@ -159,14 +161,20 @@ impl Default for TransportOptions {
             total_timeout: Duration::from_secs(100),
             body_limit_bytes: 16 * 1024 * 1024,
             user_agent: concat!("mailkeeper/", env!("CARGO_PKG_VERSION")).to_owned(),
+            authorities: None,
         }
     }
 }
 
-/// The HTTP client could not be set up: no usable certificate store, mostly.
+/// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("could not set up the HTTP client")]
-pub struct TransportSetupError(#[source] reqwest::Error);
+pub enum TransportSetupError {
+    /// No usable certificate store, mostly.
+    #[error("could not set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+    #[error("there is no certificate (PEM) among the authorities")]
+    NoAuthority,
+}
 
 /// The real network: TLS by rustls with ring, certificates checked by the platform's store.
 pub struct ReqwestTransport {
@@ -236,17 +244,19 @@ impl ReqwestTransport {
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         };
+        let place = origin(&request.url);
+        let lost = |fault| self.lost(fault, &place);
         let mut builder = client.request(method, &request.url).body(request.body);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
         }
-        let mut answer = builder.send().await.map_err(|fault| self.lost(fault))?;
+        let mut answer = builder.send().await.map_err(lost)?;
         let mut response = HttpResponse::new(answer.status().as_u16());
         for (name, value) in answer.headers() {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             response.headers.push((name.as_str().to_owned(), value));
         }
-        while let Some(chunk) = answer.chunk().await.map_err(|fault| self.lost(fault))? {
+        while let Some(chunk) = answer.chunk().await.map_err(lost)? {
             if response.body.len() + chunk.len() > self.options.body_limit_bytes {
                 return Err(TransportError::TooLarge { limit_bytes: self.options.body_limit_bytes });
             }
@@ -256,10 +266,10 @@ impl ReqwestTransport {
     }
 
     /// A request that could not be built, or whose connection never stood, was not sent.
-    fn lost(&self, fault: reqwest::Error) -> TransportError {
+    fn lost(&self, fault: reqwest::Error, place: &str) -> TransportError {
         let fault = fault.without_url();
         if fault.is_connect() || fault.is_builder() {
-            TransportError::Connect(with_causes(&fault))
+            TransportError::Connect(format!("{place}: {}", with_causes(&fault)))
         } else if fault.is_timeout() {
             TransportError::Timeout(self.options.total_timeout)
         } else {
@@ -296,7 +306,24 @@ fn build_client(options: &TransportOptions, is_direct: bool) -> Result<reqwest::
         .retry(reqwest::retry::never())
         .referer(false);
     let builder = if is_direct { builder.no_proxy() } else { builder };
-    builder.build().map_err(TransportSetupError)
+    let builder = match &options.authorities {
+        Some(pem) => {
+            let authorities =
+                reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(TransportSetupError::Client)?;
+            if authorities.is_empty() {
+                return Err(TransportSetupError::NoAuthority);
+            }
+            builder.tls_certs_only(authorities)
+        }
+        None => builder,
+    };
+    builder.build().map_err(TransportSetupError::Client)
+}
+
+/// Scheme, host and port: paths name tenants and users.
+fn origin(url: &str) -> String {
+    Url::parse(url)
+        .map_or_else(|_| "an address that is none".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 fn is_direct(url: &str) -> bool {

@@ -175,7 +175,10 @@ impl Paths<'_, '_> {
             },
             policy: policy?,
             auth: auth?,
-            endpoints: tenant.endpoints.as_ref().map(endpoints),
+            endpoints: tenant
+                .endpoints
+                .as_ref()
+                .map(|written| self.endpoints(&format!("{path}.endpoints"), written)),
             evidence: Evidence {
                 audit_log: tenant
                     .evidence
@@ -184,6 +187,19 @@ impl Paths<'_, '_> {
                     .unwrap_or_default(),
             },
         })
+    }
+
+    fn endpoints(&mut self, path: &str, written: &EndpointsFile) -> Endpoints {
+        let read = |text: &Option<String>| text.as_deref().and_then(|text| endpoint(text).ok());
+        let ca_file = self.optional(&format!("{path}.ca_file"), written.ca_file.as_deref());
+        if ca_file.is_some() && (written.graph.is_none() || written.login.is_none()) {
+            let complaint = Complaint::new(
+                "`ca_file` without `graph` and `login`",
+                "it vouches for both addresses, and Microsoft's own are vouched for by the system: write both, or leave it out",
+            );
+            self.document.error(&format!("{path}.ca_file"), "", complaint);
+        }
+        Endpoints { graph: read(&written.graph), login: read(&written.login), ca_file }
     }
 
     /// `None` with a fault reported.
@@ -293,9 +309,4 @@ impl Paths<'_, '_> {
             }
         }
     }
-}
-
-fn endpoints(written: &EndpointsFile) -> Endpoints {
-    let read = |text: &Option<String>| text.as_deref().and_then(|text| endpoint(text).ok());
-    Endpoints { graph: read(&written.graph), login: read(&written.login) }
 }

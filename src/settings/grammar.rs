@@ -96,6 +96,7 @@ const fn secret(hint: &'static str) -> Shape {
 static ENDPOINTS: Shape = Shape::Map(&[
     Field::optional("graph", &Shape::Text(|text| super::check::endpoint(text).map(drop))),
     Field::optional("login", &Shape::Text(|text| super::check::endpoint(text).map(drop))),
+    Field::optional("ca_file", &FILLED),
 ]);
 
 /// A tenant's name is a metric label, a file name and a command-line argument.

@@ -175,4 +175,6 @@ pub struct EndpointsFile {
     pub graph: Option<String>,
     /// Such as `https://login.microsoftonline.com`
     pub login: Option<String>,
+    /// Certificates (PEM) of those who vouch for these addresses, instead of the system's: for a simulated tenant.
+    pub ca_file: Option<String>,
 }

@@ -197,6 +197,10 @@ fn faults_say_where_and_what() {
             tenant("policy: p, endpoints: { login: \"https://u:p@login.example\" }"),
             &["3:95 tenants[0].endpoints.login: a user name or password inside the URL"],
         ),
+        (
+            tenant("policy: p, endpoints: { graph: \"https://127.0.0.1:9/v1.0\", ca_file: ca.pem }"),
+            &["3:132 tenants[0].endpoints.ca_file: `ca_file` without `graph` and `login`"],
+        ),
         (tenant("policy: p, batch: always"), &["3:82 tenants[0].batch: `always` is not one of auto, never"]),
         (
             tenant("policy: p, cloud: germany"),
@@ -291,6 +295,9 @@ fn other_endpoints_are_read_one_by_one() {
     assert_eq!(both.login.map(String::from).as_deref(), Some("https://login.microsoftonline.com/"));
     let one = endpoints("{ graph: \"http://127.0.0.1:9/v1.0\" }");
     assert!(one.graph.is_some() && one.login.is_none());
+    assert_eq!(one.ca_file, None);
+    let vouched = endpoints("{ graph: \"https://a.org/v1.0\", login: \"https://a.org\", ca_file: ca.pem }");
+    assert!(vouched.ca_file.is_some_and(|file| file.is_absolute() && file.ends_with("ca.pem")));
 }
 
 #[test]
