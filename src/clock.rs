@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::Timestamp;
+use crate::model::{Span, Timestamp};
 
 /// Wall-clock time, elapsed time and waiting.
 #[async_trait]
@@ -19,6 +19,31 @@ pub trait Clock: Send + Sync {
 
     /// Returns after `duration` of this clock's time.
     async fn sleep(&self, duration: Duration);
+
+    /// Ends once `duration` has passed, for giving up on what takes too long. Nobody waits for it as for a sleep: a
+    /// clock that moves by its sleeps does not move by this.
+    async fn deadline(&self, duration: Duration) {
+        self.sleep(duration).await;
+    }
+}
+
+/// Both times at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    wall: Timestamp,
+    elapsed: Duration,
+}
+
+impl Reading {
+    pub fn of(clock: &dyn Clock) -> Self {
+        Self { wall: clock.now(), elapsed: clock.monotonic() }
+    }
+
+    /// By how much the wall clock was set between the two, backwards if negative.
+    pub fn set_by_since(self, before: Self) -> Span {
+        let elapsed = Span::from_duration(self.elapsed.saturating_sub(before.elapsed));
+        Span::from_millis((self.wall - before.wall).as_millis().saturating_sub(elapsed.as_millis()))
+    }
 }
 
 /// The machine's clock.

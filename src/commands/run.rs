@@ -66,7 +66,7 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     check_policies(settings)?;
     let (fleet, running) = Fleet::start(members);
     let alarms = fleet.alarms();
-    let schedule = Schedule::start(&settings.schedule, &settings.full_schedule, &alarms)
+    let schedule = Schedule::start(&settings.schedule, &settings.full_schedule, &alarms, Arc::clone(&clock))
         .await
         .map_err(|error| chain(&error))?;
     let pages = serve_pages(settings, &fleet, &metrics, &clock).await?;

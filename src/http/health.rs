@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::model::{Span, Timestamp};
 
+/// Clocks that are apart by less are right.
+const CLOCKS_APART: Span = Span::from_minutes(5);
+
 /// What the daemon knows of itself. The default is a process that has not started its tenants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
@@ -86,6 +89,11 @@ impl TenantHealth {
             return Some("there is no complete observation yet".to_owned());
         };
         let (age, limit) = (now - observed, self.observation_may_be_old());
+        if age.is_negative() && age.is_beyond(CLOCKS_APART) {
+            return Some(format!(
+                "the last complete observation lies in the future, at {observed}: the clock was wrong"
+            ));
+        }
         (age > limit)
             .then(|| format!("the last complete observation is {age} old, at most {limit} is allowed"))
     }
@@ -112,7 +120,12 @@ mod tests {
         let cases = [
             ("a young observation", tenant(Some(Span::from_minutes(1)), None), vec![]),
             ("just young enough", tenant(Some(Span::from_minutes(20)), None), vec![]),
-            ("a clock that went back", tenant(Some(Span::from_minutes(-60)), None), vec![]),
+            ("clocks a little apart", tenant(Some(Span::from_minutes(-1)), None), vec![]),
+            (
+                "a clock that was wrong",
+                tenant(Some(Span::from_minutes(-60)), None),
+                vec![MissingKind::Observation],
+            ),
             ("too old", tenant(Some(Span::from_secs(1201)), None), vec![MissingKind::Observation]),
             ("never observed", tenant(None, None), vec![MissingKind::Observation]),
             ("a bad policy", tenant(Some(Span::ZERO), Some("line 3")), vec![MissingKind::Policy]),

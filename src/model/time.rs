@@ -13,6 +13,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// `0000-01-01T00:00:00Z`.
+    const EARLIEST: Self = Self(-62_167_219_200_000);
+    /// `9999-12-31T23:59:59.999Z`, the last moment that RFC 3339 can write.
+    pub const LATEST: Self = Self(253_402_300_799_999);
+
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -36,8 +41,9 @@ impl Timestamp {
         DateTime::parse_from_rfc3339(text.trim()).ok().map(|time| Self(time.timestamp_millis()))
     }
 
+    /// Within the years 0 to 9999, all that RFC 3339 can write: what is written is read again.
     pub fn to_datetime(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+        DateTime::from_timestamp_millis(self.0.clamp(Self::EARLIEST.0, Self::LATEST.0)).unwrap_or_default()
     }
 
     /// `2026-11-23 14:05 UTC`, for people.
@@ -48,6 +54,11 @@ impl Timestamp {
     /// [`Self::human`] with seconds.
     fn human_to_the_second(self) -> String {
         self.to_datetime().format("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
+
+    /// Reached, and no longer ago than that. A time in the future is none to wait for: clocks are set back.
+    pub fn is_within(self, span: Span, now: Self) -> bool {
+        self <= now && now < self + span
     }
 
     pub fn saturating_add(self, span: Span) -> Self {
@@ -151,6 +162,11 @@ impl Span {
         self.0 as f64 / 1000.0
     }
 
+    /// Longer than that, in either direction.
+    pub const fn is_beyond(self, limit: Self) -> bool {
+        self.0.saturating_abs() > limit.0
+    }
+
     pub const fn is_negative(self) -> bool {
         self.0 < 0
     }
@@ -209,6 +225,22 @@ mod tests {
         assert_eq!(between(one, other), "between 2026-11-27 17:43:02 UTC and 2026-11-27 17:43:58 UTC");
         let later = at("2026-11-27T17:44:58Z");
         assert_eq!(between(one, later), "between 2026-11-27 17:43 UTC and 2026-11-27 17:44 UTC");
+    }
+
+    #[test]
+    fn whatever_is_written_is_read_again() {
+        let (first, last) = ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z");
+        for text in [first, last] {
+            let time = Timestamp::parse(text).expect("valid");
+            assert_eq!(time.to_string(), text);
+            for far in [time + Span::from_days(30), time - Span::from_days(400)] {
+                assert!(Timestamp::parse(&far.to_string()).is_some(), "{far}");
+            }
+        }
+        for extreme in [i64::MIN, i64::MAX] {
+            let written = Timestamp::from_millis(extreme).to_string();
+            assert!(Timestamp::parse(&written).is_some(), "{written}");
+        }
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn trouble(known: &KnownUser) -> Option<Trouble> {
 
 async fn question(graph: &Client, catalog: &Catalog, traces: &mut Traces, clock: &dyn Clock) {
     let due = due(traces, clock.now());
-    let mut too_late = pin!(clock.sleep(WAIT));
+    let mut too_late = pin!(clock.deadline(WAIT));
     for (index, user) in due.into_iter().enumerate() {
         let Some(trace) = traces.users.get_mut(&user) else { continue };
         let (from, until) = window(&trace.trouble);

@@ -44,6 +44,9 @@ impl Clock for TokioClock {
     }
 }
 
+/// Real time between two looks at a clock that others move.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// Time that stands still unless told. A sleep does not wait: it moves time forward by its length and yields, so that
 /// a month of passes takes as long as its work. Two sleeps at once therefore add nothing to each other: time goes to
 /// the later of the two ends.
@@ -77,6 +80,13 @@ impl Clock for StepClock {
     async fn sleep(&self, duration: Duration) {
         self.advance_to(self.now() + Span::from_duration(duration));
         tokio::task::yield_now().await;
+    }
+
+    async fn deadline(&self, duration: Duration) {
+        let end = self.now() + Span::from_duration(duration);
+        while self.now() < end {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 
