@@ -38,6 +38,9 @@ mod errors;
 // The background worker behind licences of groups.
 mod group_licensing;
 
+// The headers that every answer carries.
+mod headers;
+
 // A hostile network, seeded.
 pub mod faults;
 
@@ -56,7 +59,7 @@ mod mailbox_probes;
 // The tenant behind a network.
 pub mod network;
 
-// `$filter`, paging and opaque tokens.
+// `$filter`, `$search`, `$orderby`, paging and opaque tokens.
 mod odata;
 
 // Which operation a method and path mean.
@@ -76,6 +79,12 @@ pub mod rng;
 
 // A company and a month of its life.
 pub mod scenario;
+
+// Who gets a token, and the documents by which sign-in libraries find their way.
+mod sign_in;
+
+// The key that signs tokens.
+mod signature;
 
 // The tenant on a loopback socket.
 pub mod serve;

@@ -71,7 +71,8 @@ impl GraphError {
                 .map(|(code, message, target)| json!({"code": code, "message": message, "target": target}));
             error["details"] = Value::Array(details.collect());
         }
-        let mut response = HttpResponse::new(self.status).with_json(&json!({ "error": error }));
+        let mut response = HttpResponse::new(self.status).with_header("content-type", "application/json");
+        response.body = json!({ "error": error }).to_string().into_bytes();
         for (name, value) in self.headers {
             response = response.with_header(name, value);
         }

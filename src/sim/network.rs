@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::call::View;
 use super::faults::{Fault, Faults, RetryAfter, Verdict};
-use super::tenant::{Tenant, http_date};
+use super::headers::http_date;
+use super::tenant::Tenant;
 use crate::clock::Clock;
 use crate::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
 use crate::model::Timestamp;

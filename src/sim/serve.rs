@@ -11,8 +11,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use tokio::net::TcpListener;
 
+use super::headers::http_date;
 use super::network::SimTransport;
-use super::tenant::http_date;
 use crate::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
 
 /// Larger than any request of ours; a batch of twenty stays far below.

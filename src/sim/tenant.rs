@@ -12,6 +12,7 @@ use super::delta::ChangeLog;
 use super::directory::{Directory, User, UserPlan};
 use super::errors::GraphError;
 use super::groups::Groups;
+use super::headers::{decorate, with_date};
 use super::licensing::PlanRules;
 use super::mailbox::Mailboxes;
 use super::operation::Operation;
@@ -141,7 +142,7 @@ impl Tenant {
             is_moving_in: false,
             texts: BTreeSet::new(),
             recent_plans: VecDeque::new(),
-            tokens: Tokens::new(options.id, options.application.clone(), options.seed),
+            tokens: Tokens::new(options.id, &options.domain, options.application.clone(), options.seed),
             meter: Meter::new(options.quota),
             ids: Rng::stream(options.seed, "ids"),
             delays: Rng::stream(options.seed, "delays"),
@@ -412,26 +413,4 @@ impl Tenant {
         self.texts.insert(Arc::clone(&text));
         Some(text)
     }
-}
-
-fn with_date(now: Timestamp, response: HttpResponse) -> HttpResponse {
-    response.with_header("date", http_date(now))
-}
-
-/// RFC 9110, IMF-fixdate.
-pub(super) fn http_date(at: Timestamp) -> String {
-    at.to_datetime().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
-}
-
-fn decorate(
-    now: Timestamp,
-    response: HttpResponse,
-    request_id: String,
-    client_request_id: String,
-) -> HttpResponse {
-    const SERVER: &str = r#"{"ServerInfo":{"DataCenter":"Norway East","Slice":"E","Ring":"3","ScaleUnit":"002","RoleInstance":"OS1PEPF0000008B"}}"#;
-    with_date(now, response)
-        .with_header("request-id", request_id)
-        .with_header("client-request-id", client_request_id)
-        .with_header("x-ms-ags-diagnostic", SERVER)
 }

@@ -1,5 +1,5 @@
-//! Sign-in: the token endpoint, the discovery documents, and who a bearer token is. Signs nothing: the tokens have the
-//! shape of a JWT and are recognised by looking them up.
+//! Tokens: issued at the sign-in endpoints, and who a bearer is. They are signed, so that anybody can check them by the
+//! published key; the tenant itself recognises them by looking them up.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use super::errors::GraphError;
 use super::rng::Rng;
+use super::sign_in::{self, Place, Refusal};
+use super::signature;
 use crate::graph::transport::{HttpRequest, HttpResponse, Method};
 use crate::model::{Span, TenantId, Timestamp};
 
@@ -34,8 +36,10 @@ struct Issued {
 #[derive(Debug)]
 pub(super) struct Tokens {
     tenant: TenantId,
+    domain: String,
     application: Application,
     rng: Rng,
+    headers_rng: Rng,
     issued: BTreeMap<String, Issued>,
     wants_claims: bool,
 }
@@ -43,11 +47,13 @@ pub(super) struct Tokens {
 const EXPIRED: &str = "Lifetime validation failed, the token is expired.";
 
 impl Tokens {
-    pub fn new(tenant: TenantId, application: Application, seed: u64) -> Self {
+    pub fn new(tenant: TenantId, domain: &str, application: Application, seed: u64) -> Self {
         Self {
             tenant,
+            domain: domain.to_owned(),
             application,
             rng: Rng::stream(seed, "tokens"),
+            headers_rng: Rng::stream(seed, "sign-in headers"),
             issued: BTreeMap::new(),
             wants_claims: false,
         }
@@ -76,101 +82,95 @@ impl Tokens {
         request: &HttpRequest,
     ) -> Option<HttpResponse> {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-        match (request.method, segments.as_slice()) {
-            (Method::Post, [tenant, "oauth2", "v2.0", "token"]) => Some(self.sign_in(now, tenant, request)),
-            (Method::Get, [tenant, "v2.0", ".well-known", "openid-configuration"]) => {
-                Some(HttpResponse::new(200).with_json(&discovery(origin, tenant)))
+        let (tenant, rest) = segments.split_first()?;
+        let document = match (request.method, rest) {
+            (_, ["oauth2", "v2.0", "token"] | ["oauth2", "token"]) => {
+                let is_old = rest.len() == 2;
+                return Some(self.sign_in(now, tenant, origin, is_old, request));
             }
-            (Method::Get, ["common", "discovery", "instance"]) => {
-                Some(HttpResponse::new(200).with_json(&instances(origin, &self.tenant.to_string())))
+            (Method::Get, ["discovery", "instance"]) => sign_in::instances(origin, &self.tenant.to_string()),
+            (Method::Get, _)
+                if *tenant != "common" && !sign_in::is_tenant(tenant, self.tenant, &self.domain) =>
+            {
+                let is_document = matches!(rest, [.., "openid-configuration" | "keys"]);
+                // The documents have their own word for it.
+                let refusal = Refusal { error: "invalid_tenant", ..sign_in::unknown(tenant) };
+                return is_document.then(|| self.refuse(now, request, &refusal));
             }
-            (Method::Get, [_, "discovery", "v2.0", "keys"]) => {
-                Some(HttpResponse::new(200).with_json(&keys()))
+            (Method::Get, ["v2.0", ".well-known", "openid-configuration"]) => {
+                sign_in::discovery(origin, tenant, self.tenant)
             }
-            _ => None,
-        }
+            (Method::Get, [".well-known", "openid-configuration"]) => {
+                sign_in::old_discovery(origin, tenant, self.tenant)
+            }
+            (Method::Get, ["discovery", "v2.0", "keys"] | ["discovery", "keys"]) => signature::keys(),
+            _ => return None,
+        };
+        Some(self.reply(request, 200, &document))
     }
 
-    fn sign_in(&mut self, now: Timestamp, tenant: &str, request: &HttpRequest) -> HttpResponse {
-        let form: BTreeMap<String, String> =
-            url::form_urlencoded::parse(&request.body).into_owned().collect();
-        let refusal = self.refusal(now, tenant, &form);
-        if let Some((status, error, number, text)) = refusal {
-            return self.refuse(now, status, error, number, text);
+    /// With the headers that Entra's sign-in endpoints send.
+    fn reply(&mut self, request: &HttpRequest, status: u16, body: &Value) -> HttpResponse {
+        let id = self.headers_rng.uuid().to_string();
+        let mut answer = HttpResponse::new(status)
+            .with_header("content-type", "application/json; charset=utf-8")
+            .with_header("x-ms-request-id", body["trace_id"].as_str().unwrap_or(&id));
+        if let Some(client_id) = request.header("client-request-id") {
+            answer = answer.with_header("client-request-id", client_id);
         }
-        let client_id = form.get("client_id").cloned().unwrap_or_default();
-        let lifetime = Span::from_secs(self.rng.between(60 * 60, 90 * 60 - 1));
-        let token = self.issue(now, &client_id, lifetime, form.contains_key("claims"));
-        let seconds = lifetime.as_millis() / 1000;
-        HttpResponse::new(200).with_header("cache-control", "no-store, no-cache").with_json(&json!({
-            "token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token,
-        }))
+        answer.body = body.to_string().into_bytes();
+        answer
     }
 
-    /// `(status, error, AADSTS number, text)`. Source: Entra client credentials flow and error code reference.
-    fn refusal(
-        &self,
+    fn sign_in(
+        &mut self,
         now: Timestamp,
         tenant: &str,
-        form: &BTreeMap<String, String>,
-    ) -> Option<(u16, &'static str, u32, &'static str)> {
-        let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        let application = &self.application;
-        if tenant.parse::<TenantId>().ok() != Some(self.tenant) && !tenant.contains('.') {
-            return Some((
-                400,
-                "invalid_request",
-                90002,
-                "Tenant not found. Check to make sure you have the correct tenant ID.",
-            ));
+        origin: &str,
+        is_old: bool,
+        request: &HttpRequest,
+    ) -> HttpResponse {
+        let Tokens { tenant: id, domain, application, .. } = self;
+        let at = Place { now, tenant, id: *id, domain, origin, is_old };
+        let asked = match sign_in::judge(request, &at, application) {
+            Ok(asked) => asked,
+            Err(refusal) => return self.refuse(now, request, &refusal),
+        };
+        let lifetime = Span::from_secs(self.rng.between(60 * 60, 90 * 60 - 1));
+        let token = self.issue(now, &asked.client_id, lifetime, asked.has_claims);
+        let seconds = lifetime.as_millis() / 1000;
+        let mut answer = json!({
+            "token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token,
+        });
+        if is_old {
+            // The first version of the endpoint writes numbers as texts, and says what the token is for.
+            let text = |number: i64| Value::from(number.to_string());
+            let begin = now.as_millis() / 1000;
+            answer["expires_in"] = text(seconds);
+            answer["ext_expires_in"] = text(seconds);
+            answer["expires_on"] = text(begin + seconds);
+            answer["not_before"] = text(begin);
+            answer["resource"] = Value::from(asked.resource);
         }
-        if field("grant_type") != "client_credentials" {
-            return Some((
-                400,
-                "unsupported_grant_type",
-                70003,
-                "The app requested an unsupported grant type.",
-            ));
-        }
-        if !field("scope").ends_with("/.default") {
-            return Some((
-                400,
-                "invalid_scope",
-                70011,
-                "The provided value for the input parameter 'scope' is not valid.",
-            ));
-        }
-        let client_id = field("client_id");
-        if client_id.is_empty() || application.client_id.as_deref().is_some_and(|known| known != client_id) {
-            return Some((
-                400,
-                "unauthorized_client",
-                700_016,
-                "Application was not found in the directory.",
-            ));
-        }
-        if form.contains_key("client_assertion") {
-            let type_fits =
-                field("client_assertion_type") == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            let fits = type_fits && assertion_fits(now, client_id, field("client_assertion"));
-            return (!fits).then_some((401, "invalid_client", 700_027, "The certificate with identifier used to sign the client assertion is not registered on application."));
-        }
-        let secret = field("client_secret");
-        let fits = application.client_secret.as_deref().map_or(!secret.is_empty(), |known| known == secret);
-        (!fits).then_some((401, "invalid_client", 7_000_215, "Invalid client secret provided."))
+        self.reply(request, 200, &answer).with_header("cache-control", "no-store, no-cache")
     }
 
-    fn refuse(&mut self, now: Timestamp, status: u16, error: &str, number: u32, text: &str) -> HttpResponse {
+    fn refuse(&mut self, now: Timestamp, request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
         let (trace, correlation) = (self.rng.uuid(), self.rng.uuid());
+        let named = request.header("client-request-id").and_then(|id| id.parse().ok());
+        let correlation = named.unwrap_or(correlation);
         let timestamp = now.to_datetime().format("%Y-%m-%d %H:%M:%SZ").to_string();
-        HttpResponse::new(status).with_json(&json!({
+        let Refusal { status, error, number, text } = refusal;
+        let body = json!({
             "error": error,
             "error_description": format!("AADSTS{number}: {text} Trace ID: {trace} Correlation ID: {correlation} Timestamp: {timestamp}"),
             "error_codes": [number],
             "timestamp": timestamp,
             "trace_id": trace.to_string(),
             "correlation_id": correlation.to_string(),
-        }))
+            "error_uri": format!("https://login.microsoftonline.com/error?code={number}"),
+        });
+        self.reply(request, *status, &body)
     }
 
     /// A token of this application, valid for `lifetime`.
@@ -178,21 +178,22 @@ impl Tokens {
         self.issued.retain(|_, issued| issued.expires_at + Span::from_hours(1) > now);
         let expires_at = now + lifetime;
         let roles = self.application.roles.clone();
+        let (uti, aio) = (self.rng.uuid(), URL_SAFE_NO_PAD.encode(self.rng.uuid().as_bytes()));
+        let issuer = format!("https://sts.windows.net/{}/", self.tenant);
         let mut claims = json!({
-            "aud": "https://graph.microsoft.com", "iss": format!("https://sts.windows.net/{}/", self.tenant),
+            "aud": "https://graph.microsoft.com", "iss": issuer, "idp": issuer, "ver": "1.0",
             "iat": now.as_millis() / 1000, "nbf": now.as_millis() / 1000, "exp": expires_at.as_millis() / 1000,
-            "appid": client_id, "idtyp": "app", "tid": self.tenant.to_string(), "uti": self.rng.uuid().simple().to_string(),
+            "appid": client_id, "appidacr": "1", "app_displayname": "mailkeeper", "idtyp": "app",
+            "oid": SERVICE_PRINCIPAL, "sub": SERVICE_PRINCIPAL, "tid": self.tenant.to_string(),
+            "uti": uti.simple().to_string(), "aio": aio,
         });
         if !roles.is_empty() {
             claims["roles"] = json!(roles);
         }
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signature = URL_SAFE_NO_PAD.encode(self.rng.uuid().as_bytes());
-        let token = format!(
-            "{}.{}.{signature}",
-            part(&json!({"typ": "JWT", "alg": "RS256", "kid": KEY_ID})),
-            part(&claims)
-        );
+        let (kind, key) = ("JWT", signature::KEY_ID);
+        let header = json!({"typ": kind, "alg": "RS256", "kid": key, "x5t": key});
+        let token = signature::signed(&format!("{}.{}", part(&header), part(&claims)));
         let issued = Issued { roles, client_id: client_id.to_owned(), expires_at, answers_claims };
         self.issued.insert(token.clone(), issued);
         token
@@ -204,7 +205,7 @@ impl Tokens {
         now: Timestamp,
         authorization: Option<&str>,
     ) -> Result<(String, Vec<String>), GraphError> {
-        let token = authorization.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+        let token = authorization.and_then(|header| credentials(header, "Bearer")).unwrap_or_default();
         if token.is_empty() {
             return Err(unauthenticated("Access token is empty."));
         }
@@ -222,7 +223,14 @@ impl Tokens {
     }
 }
 
-const KEY_ID: &str = "c2ltdWxhdGVkLXRlbmFudC1rZXk";
+/// What follows a scheme, whose letter case does not count. RFC 9110, section 11.1.
+pub(super) fn credentials<'h>(header: &'h str, scheme: &str) -> Option<&'h str> {
+    let (named, rest) = header.split_once(' ')?;
+    named.eq_ignore_ascii_case(scheme).then(|| rest.trim())
+}
+
+/// The application in this tenant.
+const SERVICE_PRINCIPAL: &str = "5d0f2b7e-6c1a-4f0e-9b4d-3a1f5c7e9b21";
 
 fn unauthenticated(message: &str) -> GraphError {
     GraphError::new(401, "InvalidAuthenticationToken", message).with_header(
@@ -238,50 +246,4 @@ fn claims_challenge(now: Timestamp) -> GraphError {
     let claims = base64::engine::general_purpose::STANDARD.encode(claims.to_string());
     GraphError::new(401, "InvalidAuthenticationToken", "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp")
         .with_header("www-authenticate", format!("Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", error=\"insufficient_claims\", claims=\"{claims}\""))
-}
-
-/// Three parts, a signed algorithm, issuer and subject the client itself, and not expired. The signature is not
-/// checked.
-fn assertion_fits(now: Timestamp, client_id: &str, assertion: &str) -> bool {
-    let parts: Vec<&str> = assertion.split('.').collect();
-    let [header, claims, signature] = parts.as_slice() else { return false };
-    let decode =
-        |part: &str| -> Option<Value> { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok() };
-    let (Some(header), Some(claims)) = (decode(header), decode(claims)) else { return false };
-    let is_signed =
-        header["alg"].as_str().is_some_and(|algorithm| algorithm != "none") && !signature.is_empty();
-    let expires_at = claims["exp"].as_i64().unwrap_or(0);
-    // A federated credential carries a foreign issuer; then the subject is not the client either.
-    let is_own = claims["iss"] == client_id && claims["sub"] == client_id;
-    let is_federated = claims["iss"].as_str().is_some_and(|issuer| issuer.starts_with("https://"));
-    is_signed && expires_at > now.as_millis() / 1000 && claims["aud"].is_string() && (is_own || is_federated)
-}
-
-fn discovery(origin: &str, tenant: &str) -> Value {
-    json!({
-        "token_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/token"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
-        "jwks_uri": format!("{origin}/{tenant}/discovery/v2.0/keys"),
-        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
-        "scopes_supported": ["openid", "profile", "email", "offline_access"],
-        "issuer": format!("{origin}/{tenant}/v2.0"),
-        "authorization_endpoint": format!("{origin}/{tenant}/oauth2/v2.0/authorize"),
-        "tenant_region_scope": "EU",
-        "cloud_instance_name": "microsoftonline.com",
-        "msgraph_host": "graph.microsoft.com",
-    })
-}
-
-fn instances(origin: &str, tenant: &str) -> Value {
-    let host = origin.split("://").nth(1).unwrap_or(origin);
-    json!({
-        "tenant_discovery_endpoint": format!("{origin}/{tenant}/v2.0/.well-known/openid-configuration"),
-        "api-version": "1.1",
-        "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
-    })
-}
-
-fn keys() -> Value {
-    let modulus = URL_SAFE_NO_PAD.encode([0xa5_u8; 256]);
-    json!({"keys": [{"kty": "RSA", "use": "sig", "kid": KEY_ID, "x5t": KEY_ID, "n": modulus, "e": "AQAB"}]})
 }
