@@ -62,6 +62,9 @@ pub mod network;
 // `$filter`, `$search`, `$orderby`, paging and opaque tokens.
 mod odata;
 
+// Entries that are not in the documented shape.
+mod odd;
+
 // Which operation a method and path mean.
 mod operation;
 

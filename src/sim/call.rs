@@ -15,6 +15,15 @@ pub struct View {
     pub as_of: Timestamp,
     /// A list answers with no objects and a link to go on.
     pub empty_page: bool,
+    /// Single parts of a batch go wrong, as this seed has it.
+    pub part_faults: Option<u64>,
+}
+
+impl View {
+    /// Nothing is wrong with the answer.
+    pub fn clear(now: Timestamp) -> Self {
+        Self { as_of: now, empty_page: false, part_faults: None }
+    }
 }
 
 /// A request below the Graph root.
@@ -138,7 +147,7 @@ mod tests {
         )
         .with_header("ConsistencyLevel", "Eventual");
         let url = Url::parse(&request.url).expect("valid");
-        let view = View { as_of: Timestamp::from_secs(0), empty_page: false };
+        let view = View::clear(Timestamp::from_secs(0));
         let call = Call::new(&url, &request, view);
         assert_eq!(call.segments, ["users", "kari#EXT#@contoso.com"]);
         assert_eq!(call.option("select"), Some("id,mail"));

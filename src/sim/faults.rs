@@ -30,6 +30,11 @@ pub struct Rates {
     pub empty_page: f64,
     /// 409 Directory_ConcurrencyViolation on a write, nothing happened.
     pub conflict: f64,
+    /// Parts of a batch are throttled, refused, missing or doubled, each by itself.
+    pub batch_parts: f64,
+    /// One user in the answer is not in the documented shape. Not even a hostile Graph does that, so it must be asked
+    /// for.
+    pub odd_entry: f64,
 }
 
 impl Rates {
@@ -45,6 +50,8 @@ impl Rates {
         stale: 0.0,
         empty_page: 0.0,
         conflict: 0.0,
+        batch_parts: 0.0,
+        odd_entry: 0.0,
     };
 
     /// Far worse than Microsoft on its worst day.
@@ -60,12 +67,14 @@ impl Rates {
         stale: 0.10,
         empty_page: 0.03,
         conflict: 0.03,
+        batch_parts: 0.10,
+        odd_entry: 0.0,
     };
 
     /// For some hours almost every second request is refused.
     const STORM: Rates = Rates { throttled: 0.45, server_error: 0.08, ..Rates::NONE };
 
-    fn each(&mut self) -> [&mut f64; 11] {
+    fn each(&mut self) -> [&mut f64; 12] {
         [
             &mut self.throttled,
             &mut self.server_error,
@@ -78,6 +87,7 @@ impl Rates {
             &mut self.stale,
             &mut self.empty_page,
             &mut self.conflict,
+            &mut self.batch_parts,
         ]
     }
 }
@@ -108,6 +118,10 @@ pub enum Fault {
     Stale(Span),
     EmptyPage,
     Conflict,
+    /// The seed of what becomes of each part.
+    BatchParts(u64),
+    /// The seed of what is odd.
+    OddEntry(u64),
 }
 
 /// The decision for one request.
@@ -127,6 +141,9 @@ pub struct Faults {
     pub stale_by: Span,
     calm: Rates,
     rng: Rng,
+    /// Streams of their own, so that they do not shift what happens to other requests.
+    parts: Rng,
+    odd: Rng,
 }
 
 impl Faults {
@@ -165,7 +182,15 @@ impl Faults {
             latency: (Span::from_millis(20), Span::from_millis(400)),
             stale_by: Span::from_minutes(5),
             rng: Rng::stream(seed, "faults"),
+            parts: Rng::stream(seed, "batch parts"),
+            odd: Rng::stream(seed, "odd entries"),
         }
+    }
+
+    /// Odd entries at this rate, whenever there is no storm.
+    pub fn set_odd_entries(&mut self, rate: f64) {
+        self.rates.odd_entry = rate;
+        self.calm.odd_entry = rate;
     }
 
     /// All kinds off, for good.
@@ -190,6 +215,15 @@ impl Faults {
             if hits && chosen.is_none() && fits(fault, request) {
                 chosen = Some(fault);
             }
+        }
+        let parts = Fault::BatchParts(self.parts.next_u64());
+        let hits = self.parts.chance(self.rates.batch_parts);
+        if hits && chosen.is_none() && fits(parts, request) {
+            chosen = Some(parts);
+        }
+        let odd = Fault::OddEntry(self.odd.next_u64());
+        if self.odd.chance(self.rates.odd_entry) && chosen.is_none() && fits(odd, request) {
+            chosen = Some(odd);
         }
         Verdict { latency, fault: chosen }
     }
@@ -230,6 +264,7 @@ impl Faults {
 /// page.
 fn fits(fault: Fault, request: &HttpRequest) -> bool {
     let is_sign_in = !request.url.contains("/v1.0/");
+    let is_batch = request.url.ends_with("/$batch");
     let is_read = request.method == crate::graph::transport::Method::Get;
     match fault {
         Fault::Connect | Fault::Timeout | Fault::TimeoutAfter | Fault::LostReply | Fault::ServerError(_) => {
@@ -237,7 +272,9 @@ fn fits(fault: Fault, request: &HttpRequest) -> bool {
         }
         Fault::ServerErrorAfter(_) | Fault::Truncated | Fault::Throttled(_) => !is_sign_in,
         Fault::Stale(_) | Fault::EmptyPage => !is_sign_in && is_read,
-        Fault::Conflict => !is_sign_in && !is_read && !request.url.ends_with("/$batch"),
+        Fault::Conflict => !is_sign_in && !is_read && !is_batch,
+        Fault::BatchParts(_) => is_batch,
+        Fault::OddEntry(_) => !is_sign_in && (is_read || is_batch),
     }
 }
 

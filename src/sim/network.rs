@@ -11,6 +11,7 @@ use serde_json::json;
 use super::call::View;
 use super::faults::{Fault, Faults, RetryAfter, Verdict};
 use super::headers::http_date;
+use super::odd;
 use super::tenant::Tenant;
 use crate::clock::Clock;
 use crate::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
@@ -78,6 +79,7 @@ impl SimTransport {
         let view = View {
             as_of: if let Some(Fault::Stale(by)) = fault { now - by } else { now },
             empty_page: fault == Some(Fault::EmptyPage),
+            part_faults: if let Some(Fault::BatchParts(seed)) = fault { Some(seed) } else { None },
         };
         self.tenant().handle_viewed(now, view, request)
     }
@@ -112,7 +114,16 @@ impl SimTransport {
                 response.body.truncate(response.body.len() / 2);
                 Ok(response)
             }
-            Fault::Stale(_) | Fault::EmptyPage => Ok(self.answer(now, request, Some(fault))),
+            Fault::OddEntry(seed) => {
+                let mut response = self.answer(now, request, None);
+                if let Some(body) = odd::spoil(&response.body, seed) {
+                    response.body = body;
+                }
+                Ok(response)
+            }
+            Fault::Stale(_) | Fault::EmptyPage | Fault::BatchParts(_) => {
+                Ok(self.answer(now, request, Some(fault)))
+            }
         }
     }
 

@@ -158,7 +158,7 @@ mod tests {
     fn call(target: &str) -> Call {
         let request = HttpRequest::new(Method::Get, format!("https://graph.microsoft.com/v1.0/{target}"));
         let url = url::Url::parse(&request.url).expect("valid");
-        Call::new(&url, &request, View { as_of: Timestamp::from_secs(0), empty_page: false })
+        Call::new(&url, &request, View::clear(Timestamp::from_secs(0)))
     }
 
     #[test]

@@ -120,6 +120,8 @@ pub struct Tenant {
     pub(super) tokens: Tokens,
     pub(super) meter: Meter,
     pub(super) ids: Rng,
+    /// The order of answers within a batch.
+    pub(super) batch_order: Rng,
     delays: Rng,
     agenda: BTreeMap<(Timestamp, u64), Job>,
     jobs_scheduled: u64,
@@ -145,6 +147,7 @@ impl Tenant {
             tokens: Tokens::new(options.id, &options.domain, options.application.clone(), options.seed),
             meter: Meter::new(options.quota),
             ids: Rng::stream(options.seed, "ids"),
+            batch_order: Rng::stream(options.seed, "batch order"),
             delays: Rng::stream(options.seed, "delays"),
             agenda: BTreeMap::new(),
             jobs_scheduled: 0,
@@ -173,7 +176,7 @@ impl Tenant {
 
     /// Answers one request, after the background work that was due before it.
     pub fn handle(&mut self, now: Timestamp, request: &HttpRequest) -> HttpResponse {
-        self.handle_viewed(now, View { as_of: now, empty_page: false }, request)
+        self.handle_viewed(now, View::clear(now), request)
     }
 
     /// As [`Tenant::handle`], with what the network does to the answer.

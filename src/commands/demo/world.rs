@@ -47,10 +47,13 @@ pub struct Weather {
     pub unreachable: u64,
     /// The request took effect and its answer was lost.
     pub lost_replies: u64,
+    /// Cut off, or not in the documented shape.
     pub truncated: u64,
     pub stale: u64,
     pub empty_pages: u64,
     pub conflicts: u64,
+    /// Batches of which single parts were refused, missing or doubled.
+    pub batch_parts: u64,
     pub is_storming: bool,
 }
 
@@ -63,10 +66,11 @@ impl Weather {
             Fault::ServerError(_) => &mut self.server_errors,
             Fault::Connect | Fault::Timeout => &mut self.unreachable,
             Fault::ServerErrorAfter(_) | Fault::LostReply | Fault::TimeoutAfter => &mut self.lost_replies,
-            Fault::Truncated => &mut self.truncated,
+            Fault::Truncated | Fault::OddEntry(_) => &mut self.truncated,
             Fault::Stale(_) => &mut self.stale,
             Fault::EmptyPage => &mut self.empty_pages,
             Fault::Conflict => &mut self.conflicts,
+            Fault::BatchParts(_) => &mut self.batch_parts,
         } += 1;
     }
 
@@ -78,6 +82,7 @@ impl Weather {
             + self.lost_replies
             + self.truncated
             + self.conflicts
+            + self.batch_parts
     }
 }
 
