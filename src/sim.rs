@@ -20,6 +20,9 @@ mod batch;
 // One request, taken apart: path, query options, headers, body.
 pub mod call;
 
+// Casts to a type.
+mod casts;
+
 // Virtual time.
 pub mod clock;
 
@@ -35,8 +38,14 @@ mod directory;
 // The error envelope and ready-made errors.
 mod errors;
 
+// `/groups`: lists, single groups, and what they let themselves be asked.
+mod group_query;
+
 // The background worker behind licences of groups.
 mod group_licensing;
+
+// `$expand`.
+mod expand;
 
 // The headers that every answer carries.
 mod headers;
@@ -52,6 +61,18 @@ pub mod licensing;
 
 // What becomes of mailboxes.
 pub mod mailbox;
+
+// Single properties and references.
+mod lookups;
+
+// Who is in a group.
+mod members;
+
+// `/$metadata`.
+mod metadata;
+
+// `$select` on everything but users.
+mod narrow;
 
 // The mailbox probes that Graph offers.
 mod mailbox_probes;
@@ -73,6 +94,9 @@ mod permissions;
 
 // User properties and `$select`.
 mod properties;
+
+// Which query options an operation takes.
+mod query_options;
 
 // Throttling: resource units and writes.
 pub mod quota;
@@ -107,8 +131,14 @@ pub mod token;
 // What only the judge may know.
 pub mod truth;
 
+// What users let themselves be asked.
+mod user_fields;
+
 // The JSON of a user.
 mod user_json;
+
+// Lists and counts of users.
+mod user_query;
 
 // `/users`: lists, single users, creation and update.
 mod users;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::audit::Initiator;
 use super::directory::{User, UserType};
-use super::groups::NewGroup;
+use super::groups::{Membership, NewGroup};
 use super::licensing::{AddLicence, keeps_mailbox, refresh_plans};
 use super::mailbox::MailboxKind;
 use super::quota::Quota;
@@ -213,7 +213,7 @@ impl Tenant {
     pub fn add_group(&mut self, now: Timestamp, new: NewGroup) -> GroupId {
         self.advance(now);
         let id = new.id.unwrap_or_else(|| GroupId::from(self.ids.uuid()));
-        self.groups.insert(id, new);
+        self.groups.insert(now, id, new);
         self.audit_group(now, &administrator(), "Add group", id);
         id
     }
@@ -233,6 +233,11 @@ impl Tenant {
     pub fn remove_member(&mut self, now: Timestamp, group: GroupId, user: UserId) {
         self.advance(now);
         self.leave_group(now, group, user, &administrator());
+    }
+
+    pub fn set_membership(&mut self, now: Timestamp, group: GroupId, membership: Membership) {
+        self.advance(now);
+        self.groups.set_membership(group, membership);
     }
 
     /// Takes a product from a group and so, some minutes later, from all its members.

@@ -1,7 +1,10 @@
 //! One Graph request, taken apart. Reads nothing but the request.
 
+use std::io::Read;
+
+use flate2::read::GzDecoder;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::errors::GraphError;
@@ -36,6 +39,8 @@ pub(super) struct Call {
     pub segments: Vec<String>,
     /// Names in lower case, without the dollar sign.
     options: Vec<(String, String)>,
+    /// Of each of these, whether it was written with it.
+    dollars: Vec<bool>,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     /// Path and query as sent.
@@ -46,9 +51,9 @@ pub(super) struct Call {
 impl Call {
     pub fn new(url: &Url, request: &HttpRequest, view: View) -> Self {
         let segments = url.path_segments().into_iter().flatten().map(percent_decode);
-        let options = url
-            .query_pairs()
-            .map(|(name, value)| (name.trim_start_matches('$').to_ascii_lowercase(), value.into_owned()));
+        let plain = |name: &str| name.trim_start_matches('$').to_ascii_lowercase();
+        let options = url.query_pairs().map(|(name, value)| (plain(&name), value.into_owned()));
+        let dollars = url.query_pairs().map(|(name, _)| name.starts_with('$'));
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -56,10 +61,11 @@ impl Call {
         Self {
             method: request.method,
             origin: url.origin().ascii_serialization(),
-            segments: segments.skip(1).filter(|segment| !segment.is_empty()).collect(),
+            segments: segments.skip(1).filter(|segment| !segment.is_empty()).flat_map(resource).collect(),
             options: options.collect(),
+            dollars: dollars.collect(),
             headers: request.headers.clone(),
-            body: request.body.clone(),
+            body: body_of(request),
             target,
             view,
         }
@@ -70,12 +76,42 @@ impl Call {
         self.options.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 
+    /// The names of all options as they come, each with whether it was written with a dollar sign.
+    pub fn option_names(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.options.iter().map(|(name, _)| name.as_str()).zip(self.dollars.iter().copied())
+    }
+
     pub fn has_option(&self, name: &str) -> bool {
         self.option(name).is_some()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A write with a body says that it is JSON; one without may say nothing. Graph's gateway asks that first.
+    pub fn check_content_type(&self) -> Result<(), GraphError> {
+        let encoding = self.header("content-encoding").unwrap_or("identity").to_ascii_lowercase();
+        if !self.body.is_empty() && !matches!(encoding.as_str(), "gzip" | "identity") {
+            let text = format!("The content encoding '{encoding}' is not supported.");
+            return Err(GraphError::new(415, "UnsupportedMediaType", text));
+        }
+        let refused = |message: &str| Err(GraphError::new(400, "BadRequest", message));
+        let is_bodiless_post = self.method == Method::Post && self.body.is_empty();
+        match (self.method, self.header("content-type")) {
+            (Method::Get | Method::Delete, _) => Ok(()),
+            (Method::Post | Method::Patch, Some(kind)) => {
+                let kind = kind.split(';').next().unwrap_or_default().trim();
+                if kind.eq_ignore_ascii_case("application/json") {
+                    return Ok(());
+                }
+                refused("Entity only allows writes with a JSON Content-Type header.")
+            }
+            (Method::Post | Method::Patch, None) if is_bodiless_post => Ok(()),
+            (Method::Post | Method::Patch, None) => {
+                refused("Write requests (excluding DELETE) must contain the Content-Type header declaration.")
+            }
+        }
     }
 
     /// `ConsistencyLevel: eventual`.
@@ -102,14 +138,94 @@ impl Call {
         format!("{}/v1.0/$metadata#{resource}", self.origin)
     }
 
+    /// The body, which is an object.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, GraphError> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| GraphError::bad_request(format!("Unable to read JSON request payload. {error}")))
+        let body: Map<String, Value> = serde_json::from_slice(&self.body).map_err(|_| unreadable())?;
+        T::deserialize(Value::Object(body)).map_err(|_| unreadable())
+    }
+
+    /// The parameters of an action, which knows these. Annotations may stand beside them. The text is OData's own.
+    pub fn parameters<T: DeserializeOwned>(&self, action: &str, known: &[&str]) -> Result<T, GraphError> {
+        let body: Map<String, Value> = self.json()?;
+        let is_unknown = |name: &&String| !name.contains('@') && !known.contains(&name.as_str());
+        if let Some(name) = body.keys().find(is_unknown) {
+            return Err(GraphError::bad_request(format!(
+                "The parameter '{name}' in the request payload is not a valid parameter for the operation '{action}'."
+            )));
+        }
+        T::deserialize(Value::Object(body)).map_err(|_| unreadable())
     }
 
     /// The body as JSON; null when there is none.
     pub fn body_value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// The body as it was before it was compressed: Microsoft's client for Go compresses every one. What cannot be
+/// unpacked stays as it is, and is no JSON.
+fn body_of(request: &HttpRequest) -> Vec<u8> {
+    if !request.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip")) {
+        return request.body.clone();
+    }
+    let mut body = Vec::new();
+    let unpacked = GzDecoder::new(request.body.as_slice()).take(LARGEST_UNPACKED).read_to_end(&mut body);
+    if unpacked.is_ok() { body } else { request.body.clone() }
+}
+
+/// As much as a body may have that is not compressed.
+const LARGEST_UNPACKED: u64 = 4 * 1024 * 1024;
+
+/// Whatever is wrong with it: Graph does not say where.
+pub(super) fn unreadable() -> GraphError {
+    GraphError::bad_request(
+        "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.",
+    )
+}
+
+/// Names of resources, in the spelling that the rest of the simulation compares with.
+const RESOURCES: [&str; 25] = [
+    "users",
+    "groups",
+    "directoryObjects",
+    "getByIds",
+    "owners",
+    "directory",
+    "deletedItems",
+    "subscriptions",
+    "subscribedSkus",
+    "organization",
+    "auditLogs",
+    "directoryAudits",
+    "delta",
+    "assignLicense",
+    "reprocessLicenseAssignment",
+    "restore",
+    "checkMemberGroups",
+    "licenseDetails",
+    "mailboxSettings",
+    "userPurpose",
+    "members",
+    "transitiveMembers",
+    "memberOf",
+    "transitiveMemberOf",
+    "membersWithLicenseErrors",
+];
+
+/// Letter case does not count in paths, and a key may stand in parentheses: `Users('7')` is `users/7`.
+fn resource(segment: String) -> Vec<String> {
+    let known = |name: &str| {
+        let found = RESOURCES.iter().find(|known| known.eq_ignore_ascii_case(name));
+        found.map_or_else(|| name.to_owned(), |known| (*known).to_owned())
+    };
+    let keyed = segment.strip_suffix(')').and_then(|rest| rest.split_once('('));
+    match keyed {
+        Some((name, key)) if !key.is_empty() => {
+            // `userPrincipalName='anna@contoso.com'` names the key, too.
+            let value = key.split_once('=').map_or(key, |(_, value)| value);
+            vec![known(name), value.trim_matches('\'').replace("''", "'")]
+        }
+        Some((_, _)) | None => vec![known(&segment)],
     }
 }
 

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::audit::Initiator;
 use super::call::Call;
+use super::casts::{Bin, Cast};
 use super::directory::{User, bare_address};
 use super::errors::GraphError;
+use super::expand::Expansion;
+use super::group_query::{GROUP, GROUPS};
 use super::licensing::refresh_plans;
 use super::mailbox::RETENTION;
-use super::odata::filter::Filter;
-use super::odata::{Entity, Page, SkipToken, json_answer, page_size};
+use super::narrow::Wanted;
+use super::odata::query::{Place, Query};
+use super::odata::{Entity, Page, count_answer, json_answer, page_size};
 use super::properties::Select;
 use super::tenant::{Job, Tenant};
+use super::user_fields::USERS;
 use super::user_json::Projection;
-use super::users::user_leaf;
 use crate::graph::transport::HttpResponse;
 use crate::model::{Timestamp, UserId};
 
@@ -79,7 +84,11 @@ impl Tenant {
         key: &str,
         by: &Initiator,
     ) -> Result<HttpResponse, GraphError> {
-        let body = if call.body.is_empty() { RestoreBody::default() } else { call.json()? };
+        let body = if call.body.is_empty() {
+            RestoreBody::default()
+        } else {
+            call.parameters("restore", &["autoReconcileProxyConflict", "newUserPrincipalName"])?
+        };
         let user = self.deleted_user(key)?;
         if user.holds_admin_role && self.switches.restore_of_administrators_denied {
             return Err(GraphError::denied());
@@ -123,6 +132,9 @@ impl Tenant {
         let original =
             user.user_principal_name.strip_prefix(prefix.as_str()).unwrap_or(&user.user_principal_name);
         let wanted = body.new_user_principal_name.as_deref().unwrap_or(original);
+        if let Some(name) = &body.new_user_principal_name {
+            self.check_new_name(name)?;
+        }
         if self.directory.find_upn(wanted).is_some() {
             return Err(GraphError::object_conflict("userPrincipalName"));
         }
@@ -172,55 +184,87 @@ impl Tenant {
         Ok(HttpResponse::new(204))
     }
 
-    pub(super) fn get_deleted_item(&self, call: &Call, key: &str) -> Result<HttpResponse, GraphError> {
+    /// Cast to a type it is an object of that type's set, or not found.
+    pub(super) fn get_deleted_item(
+        &self,
+        call: &Call,
+        key: &str,
+        cast: Cast,
+    ) -> Result<HttpResponse, GraphError> {
         let user = self.deleted_user(key)?;
         let select = Select::parse(call.option("select"))?;
         let mut entity = Projection::new(&user, &select, &self.switches);
-        entity.annotations.push(("@odata.type", "#microsoft.graph.user".into()));
-        Ok(json_answer(200, &Entity { context: call.context("directoryObjects/$entity"), entity }))
+        let context = match cast {
+            Cast::None => {
+                entity.annotations.push(("@odata.type", "#microsoft.graph.user".into()));
+                "directoryObjects/$entity".to_owned()
+            }
+            Cast::User => format!("{}/$entity", select.context("users")),
+            Cast::Group | Cast::Other => return Err(GraphError::not_found(key)),
+        };
+        Ok(json_answer(200, &Entity { context: call.context(&context), entity }))
     }
 
-    pub(super) fn list_deleted(&self, call: &Call) -> Result<HttpResponse, GraphError> {
-        let select = Select::parse(call.option("select"))?;
-        let size = page_size(call, &self.switches)?;
-        if call.option("orderby").is_some_and(|order| order.contains("deletedDateTime"))
-            && !call.is_advanced()
-        {
-            return Err(GraphError::unsupported_query(
-                "Sorting by 'deletedDateTime' is not supported for the given query.",
-            ));
+    /// Asked as live ones are. Nothing but users is ever deleted here. Graph: directory-deleteditems-list.
+    pub(super) fn list_deleted(&self, call: &Call, bin: Bin) -> Result<HttpResponse, GraphError> {
+        if bin != Bin::Users {
+            return self.list_nothing(call, bin);
         }
-        let filter = match call.option("filter") {
-            Some(text) => {
-                Some(Filter::parse(text).ok_or_else(|| GraphError::unsupported_query("Unsupported Query."))?)
-            }
-            None => None,
-        };
-        let token = SkipToken::read(call)?;
-        let is_first = token.is_none();
-        let after = token.and_then(|token| token.after.parse().ok());
-        let wanted = |user: &&Arc<User>| {
-            filter.as_ref().is_none_or(|filter| filter.holds(&|leaf| user_leaf(leaf, user)))
-        };
-        let limit = if call.view.empty_page { 0 } else { size };
-        let users: Vec<&Arc<User>> =
-            self.directory.deleted_after(after).filter(wanted).take(limit + 1).collect();
-        let has_more = users.len() > limit;
-        let shown = &users[..users.len().min(limit)];
-        let last = shown.last().map(|user| user.id.to_string()).or(after.map(|id: UserId| id.to_string()));
-        let count = (is_first && call.is_advanced())
-            .then(|| self.directory.deleted_after(None).filter(wanted).count());
+        let select = Select::parse(call.option("select"))?;
+        let query = Query::read(call, &USERS, Place::Set)?;
+        let expansion = Expansion::of_users(call)?;
+        let all = self.directory.deleted_after(None);
+        let shown = query.page(call, &self.switches, all, |user| user.id.to_string())?;
         let page = Page {
             context: call.context(&select.context("users")),
-            count,
-            next_link: has_more.then(|| SkipToken::link(call, last.as_deref().unwrap_or_default())),
+            count: shown.count,
+            next_link: shown.next_link,
             delta_link: None,
             value: shown
+                .objects
                 .iter()
-                .map(|user| Projection::new(user, &select, &self.switches))
+                .map(|user| {
+                    let mut projection = Projection::new(user, &select, &self.switches);
+                    projection.annotations.extend(expansion.of_user(self, user));
+                    projection
+                })
                 .collect::<Vec<_>>(),
         };
         Ok(json_answer(200, &page))
+    }
+
+    fn list_nothing(&self, call: &Call, bin: Bin) -> Result<HttpResponse, GraphError> {
+        let set = match bin {
+            Bin::Users => "users",
+            Bin::Groups => "groups",
+            Bin::Applications => "applications",
+            Bin::AdministrativeUnits => "directory/administrativeUnits",
+            Bin::Devices => "devices",
+        };
+        let mut page = Page::<Value>::whole(call.context(set), Vec::new());
+        if bin == Bin::Groups {
+            page.context = call.context(&Wanted::read(call, &GROUP)?.context(set));
+            Query::read(call, &GROUPS, Place::Set)?;
+            Expansion::of_groups(call)?;
+        }
+        page_size(call, &self.switches)?;
+        page.count = call.is_advanced().then_some(0);
+        Ok(json_answer(200, &page))
+    }
+
+    pub(super) fn count_deleted(&self, call: &Call, bin: Bin) -> Result<HttpResponse, GraphError> {
+        let count = match bin {
+            Bin::Users => {
+                let query = Query::read_count(call, &USERS)?;
+                self.directory.deleted_after(None).filter(|user| query.wants(user)).count()
+            }
+            Bin::Groups => Query::read_count(call, &GROUPS).map(|_| 0)?,
+            Bin::Applications | Bin::AdministrativeUnits | Bin::Devices if !call.is_eventual() => {
+                return Err(GraphError::bad_request("$count is not currently supported."));
+            }
+            Bin::Applications | Bin::AdministrativeUnits | Bin::Devices => 0,
+        };
+        Ok(count_answer(count))
     }
 
     fn deleted_user(&self, key: &str) -> Result<Arc<User>, GraphError> {

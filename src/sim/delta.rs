@@ -115,10 +115,20 @@ enum Place {
     Rest { from: u64 },
 }
 
+/// What a page found of one user.
+#[derive(Default)]
+struct Seen {
+    changed: PropertySet,
+    /// Comes whole: a new user, or one from the recycle bin.
+    is_new: bool,
+    /// Had a value and has none any more.
+    emptied: PropertySet,
+}
+
 impl Cursor {
     fn select(&self) -> Result<Select, GraphError> {
         match &self.select {
-            Some(names) => Select::parse(Some(names)),
+            Some(names) => Select::parse_of_delta(Some(names)),
             None => Ok(Select::everything()),
         }
     }
@@ -133,7 +143,8 @@ impl Tenant {
         let cursor = self.open_cursor(now, call)?;
         let select = cursor.select()?;
         let is_minimal = call.header("prefer").is_some_and(|prefer| prefer.contains("return=minimal"));
-        let limit = if call.view.empty_page { 0 } else { DELTA_PAGE };
+        let wanted = page_wanted(call);
+        let limit = if call.view.empty_page { 0 } else { wanted.unwrap_or(DELTA_PAGE).min(DELTA_PAGE) };
         let (mut value, place) = match cursor.place.clone() {
             Place::Live { after, then } => self.live_page(&cursor, &select, after, then, limit),
             Place::Bin { after, then } => self.bin_page(&cursor, after, then, limit),
@@ -160,7 +171,11 @@ impl Tenant {
             delta_link: is_end.then_some(link),
             value,
         };
-        Ok(json_answer(200, &page))
+        let answer = json_answer(200, &page);
+        Ok(match wanted {
+            Some(size) => answer.with_header("preference-applied", format!("odata.maxpagesize={size}")),
+            None => answer,
+        })
     }
 
     fn open_cursor(&self, now: Timestamp, call: &Call) -> Result<Cursor, GraphError> {
@@ -177,8 +192,9 @@ impl Tenant {
     }
 
     fn first_cursor(&self, now: Timestamp, call: &Call, place: Place) -> Result<Cursor, GraphError> {
-        let select =
-            call.option("select").map(|text| Select::parse(Some(text)).map(|select| select.joined()));
+        let select = call
+            .option("select")
+            .map(|text| Select::parse_of_delta(Some(text)).map(|select| select.joined()));
         let ids = call.option("filter").map_or(Ok(Vec::new()), read_ids)?;
         Ok(Cursor {
             select: select.transpose()?,
@@ -200,7 +216,7 @@ impl Tenant {
         if let Place::Rest { from } = cursor.place {
             cursor.place = Place::Changes { from, until: end.max(from) };
             if let Some(select) = call.option("select") {
-                cursor.select = Some(Select::parse(Some(select))?.joined());
+                cursor.select = Some(Select::parse_of_delta(Some(select))?.joined());
             }
         } else if call.has_option("select") {
             return Err(GraphError::bad_request("$select cannot be combined with $skiptoken."));
@@ -266,7 +282,7 @@ impl Tenant {
         limit: usize,
         is_minimal: bool,
     ) -> (Vec<Value>, Place) {
-        let mut found: BTreeMap<UserId, (PropertySet, bool)> = BTreeMap::new();
+        let mut found: BTreeMap<UserId, Seen> = BTreeMap::new();
         let mut number = from;
         while number < until && limit > 0 {
             let Some(change) = self.changes.get(number) else { break };
@@ -276,17 +292,19 @@ impl Tenant {
             }
             if is_wanted {
                 let entry = found.entry(change.user).or_default();
-                entry.0 = entry.0.union(change.properties);
-                entry.1 |= matches!(change.kind, Kind::Created | Kind::Restored);
+                entry.changed = entry.changed.union(change.properties);
+                entry.is_new |= matches!(change.kind, Kind::Created | Kind::Restored);
+                // A date that was there and is gone is said.
+                if change.kind == Kind::Restored {
+                    entry.emptied = entry.emptied.with(Property::DeletedDateTime);
+                }
             }
             number += 1;
         }
-        let show = |(id, (changed, is_new)): (&UserId, &(PropertySet, bool))| match self.directory.live(*id) {
-            Some(user) if *is_new => {
-                self.delta_object(user, select, Nulls::OnlyThese(PropertySet::default()))
-            }
-            Some(user) if is_minimal => self.minimal_object(user, select, *changed),
-            Some(user) => self.delta_object(user, select, Nulls::OnlyThese(*changed)),
+        let show = |(id, seen): (&UserId, &Seen)| match self.directory.live(*id) {
+            Some(user) if seen.is_new => self.delta_object(user, select, Nulls::OnlyThese(seen.emptied)),
+            Some(user) if is_minimal => self.minimal_object(user, select, seen.changed),
+            Some(user) => self.delta_object(user, select, Nulls::OnlyThese(seen.changed)),
             None if self.directory.deleted(*id).is_some() => removed(*id, "changed"),
             None => removed(*id, "deleted"),
         };
@@ -321,6 +339,13 @@ impl Tenant {
     }
 }
 
+/// `Prefer: odata.maxpagesize=2`. Graph: delta-query-overview.
+fn page_wanted(call: &Call) -> Option<usize> {
+    let preferences = call.header("prefer")?.split(',');
+    let mut sizes = preferences.filter_map(|preference| preference.trim().strip_prefix("odata.maxpagesize="));
+    sizes.next()?.parse().ok().filter(|size| *size > 0)
+}
+
 fn removed(id: UserId, reason: &str) -> Value {
     json!({"id": id.to_string(), "@removed": {"reason": reason}})
 }
@@ -328,7 +353,7 @@ fn removed(id: UserId, reason: &str) -> Value {
 /// `id eq 'a' or id eq 'b'`, at most 50.
 fn read_ids(text: &str) -> Result<Vec<UserId>, GraphError> {
     let unsupported = || GraphError::unsupported_query("Unsupported Query.");
-    let filter = Filter::parse(text).ok_or_else(unsupported)?;
+    let filter = Filter::parse(text).filter(|filter| !filter.has_negation()).ok_or_else(unsupported)?;
     let mut ids = Vec::new();
     for leaf in filter.leaves() {
         let Filter::Compare { path, comparison: Comparison::Equal, value } = leaf else {
@@ -337,7 +362,7 @@ fn read_ids(text: &str) -> Result<Vec<UserId>, GraphError> {
         if path != "id" {
             return Err(unsupported());
         }
-        ids.push(value.parse().map_err(|_| unsupported())?);
+        ids.push(value.text.parse().map_err(|_| unsupported())?);
     }
     if ids.len() > LARGEST_FILTER { Err(unsupported()) } else { Ok(ids) }
 }

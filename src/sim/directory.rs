@@ -123,6 +123,11 @@ impl User {
         self.proxy_addresses.iter().map(|proxy| bare_address(proxy))
     }
 
+    /// Whether a licence of this group did not reach the user.
+    pub fn has_failed_through(&self, group: GroupId) -> bool {
+        self.licences.iter().any(|path| path.group == Some(group) && path.failure.is_some())
+    }
+
     /// The products that work for this user, each once.
     pub fn working_skus(&self) -> Vec<SkuId> {
         let mut skus: Vec<SkuId> =

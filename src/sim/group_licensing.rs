@@ -6,7 +6,9 @@ use super::audit::Initiator;
 use super::call::Call;
 use super::directory::{LicenceFailure, LicencePath, User};
 use super::errors::GraphError;
+use super::group_query::GROUP;
 use super::licensing::{AddLicence, read_assignment};
+use super::narrow::Wanted;
 use super::odata::{Entity, json_answer};
 use super::properties::Select;
 use super::tenant::{Job, Tenant};
@@ -40,7 +42,7 @@ impl Tenant {
             )));
         }
         self.change_group_licences(now, id, &add, &remove, by);
-        let entity = self.group(id)?.json(self);
+        let entity = self.group_json(self.group(id)?, &Wanted::parse(None, &GROUP)?);
         Ok(json_answer(202, &Entity { context: call.context("groups/$entity"), entity }))
     }
 

@@ -1,22 +1,23 @@
-//! Groups, memberships and nesting. What a group's licences do to its members is in `group_licensing`.
+//! Groups, memberships and nesting. How groups are asked for is in `group_query`, members in `members`; what a group's
+//! licences do to its members is in `group_licensing`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::audit::Initiator;
 use super::call::Call;
 use super::directory::User;
 use super::errors::GraphError;
-use super::odata::{Entity, Page, SkipToken, count_answer, json_answer, page_size};
-use super::properties::Select;
-use super::subscriptions::narrow_all;
+use super::group_query::GROUP;
+use super::lookups::referenced;
 use super::tenant::Tenant;
-use super::user_json::Projection;
 use crate::graph::transport::HttpResponse;
 use crate::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
+
+/// Graph: group-post-members.
+const MOST_MEMBERS_AT_ONCE: usize = 20;
 
 /// Who decides on the members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +43,14 @@ pub struct NewGroup {
 
 #[derive(Debug)]
 pub(super) struct Group {
-    id: GroupId,
-    name: String,
-    membership: Membership,
+    pub id: GroupId,
+    pub name: String,
+    pub membership: Membership,
+    pub created_at: Timestamp,
     pub licences: Vec<(SkuId, Vec<PlanId>)>,
     /// Live direct members.
     pub members: BTreeSet<UserId>,
-    nested: BTreeSet<GroupId>,
+    pub nested: BTreeSet<GroupId>,
     pub is_processing: bool,
 }
 
@@ -62,11 +64,12 @@ impl Groups {
         self.by_id.get(&id)
     }
 
-    pub fn insert(&mut self, id: GroupId, new: NewGroup) {
+    pub fn insert(&mut self, now: Timestamp, id: GroupId, new: NewGroup) {
         let group = Group {
             id,
             name: new.name,
             membership: new.membership,
+            created_at: now,
             licences: new.licences,
             members: BTreeSet::new(),
             nested: BTreeSet::new(),
@@ -81,6 +84,12 @@ impl Groups {
         }
     }
 
+    pub fn set_membership(&mut self, id: GroupId, membership: Membership) {
+        if let Some(group) = self.by_id.get_mut(&id) {
+            group.membership = membership;
+        }
+    }
+
     /// False when the group is unknown or the user was in it.
     pub fn join(&mut self, group: GroupId, user: UserId) -> bool {
         self.by_id.get_mut(&group).is_some_and(|group| group.members.insert(user))
@@ -91,7 +100,7 @@ impl Groups {
     }
 
     /// The group and all groups nested below it. Cycles are cut.
-    fn below(&self, id: GroupId) -> BTreeSet<GroupId> {
+    pub fn below(&self, id: GroupId) -> BTreeSet<GroupId> {
         let mut found = BTreeSet::new();
         let mut open = vec![id];
         while let Some(next) = open.pop() {
@@ -109,7 +118,7 @@ impl Groups {
         direct.iter().any(|group| below.contains(group))
     }
 
-    fn transitive_members(&self, id: GroupId) -> BTreeSet<UserId> {
+    pub fn transitive_members(&self, id: GroupId) -> BTreeSet<UserId> {
         self.below(id)
             .iter()
             .filter_map(|group| self.by_id.get(group))
@@ -118,131 +127,9 @@ impl Groups {
     }
 }
 
-impl Group {
-    pub fn json(&self, tenant: &Tenant) -> Value {
-        let licences: Vec<Value> = self
-            .licences
-            .iter()
-            .map(|(sku, disabled)| json!({"skuId": sku.to_string(), "disabledPlans": disabled}))
-            .collect();
-        let (types, rule) = match &self.membership {
-            Membership::Dynamic(rule) => (vec!["DynamicMembership"], Some(rule.as_str())),
-            Membership::Assigned | Membership::Synced => (Vec::new(), None),
-        };
-        let has_errors = self.members.iter().filter_map(|id| tenant.directory.live(*id)).any(|user| {
-            user.licences.iter().any(|path| path.group == Some(self.id) && path.failure.is_some())
-        });
-        json!({
-            "id": self.id.to_string(), "displayName": self.name, "deletedDateTime": null,
-            "description": null, "groupTypes": types, "mail": null, "mailEnabled": false,
-            "mailNickname": self.id.simple(), "securityEnabled": true, "visibility": null,
-            "assignedLicenses": licences, "hasMembersWithLicenseErrors": has_errors,
-            "licenseProcessingState": {"state": if self.is_processing { "QueuedForProcessing" } else { "ProcessingComplete" }},
-            "onPremisesSyncEnabled": (self.membership == Membership::Synced).then_some(true),
-            "membershipRule": rule,
-            "membershipRuleProcessingState": rule.map(|_| "On"),
-            "proxyAddresses": [], "createdDateTime": null, "isAssignableToRole": null,
-        })
-    }
-}
-
-const DEFAULT_GROUP_SELECT: [&str; 9] = [
-    "id",
-    "deletedDateTime",
-    "description",
-    "displayName",
-    "groupTypes",
-    "mail",
-    "mailEnabled",
-    "mailNickname",
-    "securityEnabled",
-];
-
 impl Tenant {
     pub(super) fn group(&self, id: GroupId) -> Result<&Group, GraphError> {
         self.groups.get(id).ok_or_else(|| GraphError::not_found(&id.to_string()))
-    }
-
-    pub(super) fn get_group(&self, call: &Call, id: GroupId) -> Result<HttpResponse, GraphError> {
-        let mut value = self.group(id)?.json(self);
-        if call.has_option("select") {
-            value = narrow_all(call, vec![value]).pop().unwrap_or_default();
-        } else if let Value::Object(members) = &mut value {
-            members.retain(|name, _| DEFAULT_GROUP_SELECT.contains(&name.as_str()));
-        }
-        Ok(json_answer(200, &Entity { context: call.context("groups/$entity"), entity: value }))
-    }
-
-    pub(super) fn list_members(
-        &self,
-        call: &Call,
-        id: GroupId,
-        is_transitive: bool,
-        is_cast: bool,
-    ) -> Result<HttpResponse, GraphError> {
-        let group = self.group(id)?;
-        if call.has_option("filter") || call.has_option("search") {
-            return Err(GraphError::unsupported_query("Unsupported Query."));
-        }
-        let select = Select::parse(call.option("select"))?;
-        let size = page_size(call, &self.switches)?;
-        let token = SkipToken::read(call)?;
-        let is_first = token.is_none();
-        let after: Option<UserId> = token.and_then(|token| token.after.parse().ok());
-        let collected;
-        let members = if is_transitive {
-            collected = self.groups.transitive_members(id);
-            &collected
-        } else {
-            &group.members
-        };
-        let limit = if call.view.empty_page { 0 } else { size };
-        let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        let ids: Vec<UserId> =
-            members.range((start, std::ops::Bound::Unbounded)).take(limit + 1).copied().collect();
-        let shown = &ids[..ids.len().min(limit)];
-        let last = shown.last().copied().or(after).map(|id| id.to_string()).unwrap_or_default();
-        let users: Vec<&Arc<User>> = shown.iter().filter_map(|id| self.directory.live(*id)).collect();
-        let project = |user: &&'_ Arc<User>| -> Value {
-            let mut projection = Projection::new(user, &select, &self.switches);
-            if !is_cast {
-                projection.annotations.push(("@odata.type", "#microsoft.graph.user".into()));
-            }
-            serde_json::to_value(projection).expect("a user has text keys")
-        };
-        let mut value: Vec<Value> = users.iter().map(project).collect();
-        if !is_cast && is_first {
-            value.extend(
-                group
-                    .nested
-                    .iter()
-                    .map(|inner| json!({"@odata.type": "#microsoft.graph.group", "id": inner.to_string()})),
-            );
-        }
-        let resource = if is_cast { select.context("users") } else { select.context("directoryObjects") };
-        let page = Page {
-            context: call.context(&resource),
-            count: (is_first && call.is_advanced()).then_some(members.len()),
-            next_link: (ids.len() > limit).then(|| SkipToken::link(call, &last)),
-            delta_link: None,
-            value,
-        };
-        Ok(json_answer(200, &page))
-    }
-
-    pub(super) fn count_members(
-        &self,
-        call: &Call,
-        id: GroupId,
-        is_transitive: bool,
-    ) -> Result<HttpResponse, GraphError> {
-        let group = self.group(id)?;
-        if !call.is_eventual() {
-            return Err(GraphError::bad_request("$count is not currently supported."));
-        }
-        let count =
-            if is_transitive { self.groups.transitive_members(id).len() } else { group.members.len() };
-        Ok(count_answer(count))
     }
 
     pub(super) fn add_member_call(
@@ -258,15 +145,58 @@ impl Tenant {
             reference: String,
         }
         let body: Body = call.json()?;
-        let key = body.reference.rsplit('/').next().unwrap_or_default();
-        let user = self.live_id(key)?;
+        self.add_members(now, group, &[body.reference], by)
+    }
+
+    /// Up to twenty new members at once, all or none; nothing else of a group can be changed here. Graph:
+    /// group-post-members, group-update.
+    pub(super) fn update_group(
+        &mut self,
+        now: Timestamp,
+        call: &Call,
+        group: GroupId,
+        by: &Initiator,
+    ) -> Result<HttpResponse, GraphError> {
+        self.group(group)?;
+        let mut body: BTreeMap<String, Value> = call.json()?;
+        let members = body.remove("members@odata.bind");
+        if let Some(name) = body.keys().next() {
+            return Err(if GROUP.knows(name) {
+                let text = format!("The simulated tenant does not change '{name}' of a group.");
+                GraphError::new(501, "NotImplemented", text)
+            } else {
+                GraphError::bad_request(format!("Invalid property '{name}'."))
+            });
+        }
+        let references: Vec<String> = serde_json::from_value(members.unwrap_or_default())
+            .map_err(|_| GraphError::bad_request("Invalid value specified for property 'members'."))?;
+        if references.len() > MOST_MEMBERS_AT_ONCE {
+            return Err(GraphError::bad_request("The number of members to add exceeds the limit of 20."));
+        }
+        self.add_members(now, group, &references, by)
+    }
+
+    /// `https://graph.microsoft.com/v1.0/directoryObjects/{id}` each.
+    fn add_members(
+        &mut self,
+        now: Timestamp,
+        group: GroupId,
+        references: &[String],
+        by: &Initiator,
+    ) -> Result<HttpResponse, GraphError> {
+        let users: Result<BTreeSet<UserId>, GraphError> =
+            references.iter().map(|reference| self.live_id(referenced(reference))).collect();
+        let users = users?;
         self.check_members_editable(group)?;
-        if self.group(group)?.members.contains(&user) {
+        let members = &self.group(group)?.members;
+        if users.len() < references.len() || users.iter().any(|user| members.contains(user)) {
             return Err(GraphError::bad_request(
                 "One or more added object references already exist for the following modified properties: 'members'.",
             ));
         }
-        self.join_group(now, group, user, by);
+        for user in users {
+            self.join_group(now, group, user, by);
+        }
         Ok(HttpResponse::new(204))
     }
 

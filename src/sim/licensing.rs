@@ -1,16 +1,17 @@
 //! Licences on users: the paths on which they come, the service plans that follow, and `assignLicense` with Microsoft's
 //! texts. Seats are counted in `subscriptions`, mailboxes follow in `mailbox`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::audit::Initiator;
-use super::call::Call;
+use super::call::{Call, unreadable};
 use super::directory::{LicenceFailure, LicencePath, PlanStatus, User};
 use super::errors::GraphError;
+use super::narrow::{Type, Wanted};
 use super::odata::{Entity, Page, json_answer};
 use super::properties::Select;
 use super::subscriptions::Catalogue;
@@ -20,7 +21,8 @@ use super::user_json::{Projection, merged_licences};
 use crate::graph::transport::HttpResponse;
 use crate::model::{PlanId, SkuId, Timestamp, UserId};
 
-/// The service plans that carry a mailbox: the ten that Microsoft's product list knows.
+/// The service plans that carry a mailbox: the ten that Microsoft's product list knows. Exchange Online Plan 1 and 2
+/// come first.
 pub const MAILBOX_PLANS: [PlanId; 10] = [
     PlanId::from_u128(0x9aaf7827_d63c_4b61_89c3_182f06f82e5c),
     PlanId::from_u128(0xefb87545_963c_4e0d_99df_69c6916d9eb0),
@@ -34,13 +36,21 @@ pub const MAILBOX_PLANS: [PlanId; 10] = [
     PlanId::from_u128(0x88f4d7ef_a73b_4246_8047_516022144c9f),
 ];
 
-/// Rules between service plans that an administrator of the simulation may add.
-#[derive(Debug, Default)]
+/// Rules between service plans: Microsoft's own, and what an administrator of the simulation adds.
+#[derive(Debug)]
 pub(super) struct PlanRules {
     /// Two plans that one user may not hold together.
     pub exclusive: Vec<(PlanId, PlanId)>,
     /// The first needs the second.
     pub depends: Vec<(PlanId, PlanId)>,
+}
+
+impl Default for PlanRules {
+    /// Exchange Online Plan 1 and Plan 2 conflict. Source: Entra, "Identify and resolve license assignment problems for
+    /// a group", section "Conflicting service plans".
+    fn default() -> Self {
+        Self { exclusive: vec![(MAILBOX_PLANS[0], MAILBOX_PLANS[1])], depends: Vec::new() }
+    }
 }
 
 impl PlanRules {
@@ -74,13 +84,26 @@ pub(super) struct AddLicence {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AssignBody {
-    add_licenses: Option<Vec<AddLicence>>,
+    add_licenses: Option<Vec<Map<String, Value>>>,
     remove_licenses: Option<Vec<SkuId>>,
+}
+
+impl AddLicence {
+    fn read(licence: Map<String, Value>) -> Result<Self, GraphError> {
+        let is_unknown = |name: &&String| !name.contains('@') && *name != "skuId" && *name != "disabledPlans";
+        if let Some(name) = licence.keys().find(is_unknown) {
+            return Err(GraphError::bad_request(format!(
+                "The property '{name}' does not exist on type 'microsoft.graph.assignedLicense'. Make sure to only use \
+                 property names that are defined by the type."
+            )));
+        }
+        Self::deserialize(Value::Object(licence)).map_err(|_| unreadable())
+    }
 }
 
 /// Both arrays are required. Graph: user-assignlicense.
 pub(super) fn read_assignment(call: &Call) -> Result<(Vec<AddLicence>, Vec<SkuId>), GraphError> {
-    let body: AssignBody = call.json()?;
+    let body: AssignBody = call.parameters("assignLicense", &["addLicenses", "removeLicenses"])?;
     let missing = |name: &str| {
         GraphError::bad_request(format!(
             "One or more parameters of the operation 'assignLicense' are missing from the request payload. The missing parameters are: {name}."
@@ -88,7 +111,20 @@ pub(super) fn read_assignment(call: &Call) -> Result<(Vec<AddLicence>, Vec<SkuId
     };
     let add = body.add_licenses.ok_or_else(|| missing("addLicenses"))?;
     let remove = body.remove_licenses.ok_or_else(|| missing("removeLicenses"))?;
+    let add: Vec<AddLicence> = add.into_iter().map(AddLicence::read).collect::<Result<_, _>>()?;
+    check_once(&add, &remove)?;
     Ok((add, remove))
+}
+
+/// No product twice, neither in one array nor in both. That it is refused is seen of Graph, its text is not.
+fn check_once(add: &[AddLicence], remove: &[SkuId]) -> Result<(), GraphError> {
+    let mut seen = BTreeSet::new();
+    let twice =
+        add.iter().map(|licence| licence.sku_id).chain(remove.iter().copied()).find(|sku| !seen.insert(*sku));
+    match twice {
+        Some(sku) => Err(GraphError::bad_request(format!("License {sku} is specified more than once."))),
+        None => Ok(()),
+    }
 }
 
 /// True while Exchange keeps the mailbox: a usable plan, or one whose data must be preserved.
@@ -158,6 +194,14 @@ fn is_better(status: PlanStatus, than: PlanStatus) -> bool {
     };
     rank(status) < rank(than)
 }
+
+/// Graph: licenseDetails.
+pub(super) static DETAILS: Type = Type {
+    name: "licenseDetails",
+    default: &["id", "skuId", "skuPartNumber", "servicePlans"],
+    selectable: &[],
+    empty: &[],
+};
 
 impl Tenant {
     /// Changes a live user's licences; plans, seats and mailbox follow.
@@ -296,9 +340,10 @@ impl Tenant {
                 "skuPartNumber": product.part_number, "servicePlans": plans.collect::<Vec<_>>(),
             }))
         };
-        let details = user.working_skus().into_iter().filter_map(detail).collect();
+        let wanted = Wanted::read(call, &DETAILS)?;
+        let details = user.working_skus().into_iter().filter_map(detail).map(|detail| wanted.of(detail));
         let context = call.context(&format!("users('{}')/licenseDetails", user.id));
-        Ok(json_answer(200, &Page::<Value>::whole(context, details)))
+        Ok(json_answer(200, &Page::<Value>::whole(context, details.collect())))
     }
 }
 

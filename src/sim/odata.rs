@@ -1,6 +1,9 @@
 //! Paging, opaque tokens and JSON answers in OData's dress. Knows no resource.
 
 pub(super) mod filter;
+pub(super) mod query;
+pub(super) mod schema;
+mod search;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -63,19 +66,28 @@ pub(super) fn count_answer(count: usize) -> HttpResponse {
     response
 }
 
+/// Graph: user-list, where the time of the last sign-in is selected or filtered by.
+const LARGEST_PAGE_OF_SIGN_INS: usize = 500;
+
 /// `$top`, held to the page limits. Graph: user-list; what a larger number does is a switch.
 pub(super) fn page_size(call: &Call, switches: &Switches) -> Result<usize, GraphError> {
     let Some(text) = call.option("top") else { return Ok(DEFAULT_PAGE) };
+    let names_sign_ins =
+        |option| call.option(option).is_some_and(|text| text.to_ascii_lowercase().contains("signinactivity"));
+    let largest = if names_sign_ins("select") || names_sign_ins("filter") {
+        LARGEST_PAGE_OF_SIGN_INS
+    } else {
+        LARGEST_PAGE
+    };
     let invalid = || {
         GraphError::bad_request(format!(
-            "Invalid page size specified: '{text}'. Must be between 1 and 999 inclusive."
+            "Invalid page size specified: '{text}'. Must be between 1 and {largest} inclusive."
         ))
     };
     match text.parse::<usize>() {
-        Ok(1..=LARGEST_PAGE) => text.parse().map_err(|_| invalid()),
         Ok(0) | Err(_) => Err(invalid()),
-        Ok(_) if switches.large_top_is_error => Err(invalid()),
-        Ok(_) => Ok(LARGEST_PAGE),
+        Ok(size) if size > largest && switches.large_top_is_error => Err(invalid()),
+        Ok(size) => Ok(size.min(largest)),
     }
 }
 
@@ -121,7 +133,7 @@ impl SkipToken {
     }
 }
 
-const KEPT_OPTIONS: [&str; 5] = ["select", "filter", "top", "count", "orderby"];
+const KEPT_OPTIONS: [&str; 7] = ["select", "filter", "top", "count", "orderby", "search", "expand"];
 
 fn query_shape(call: &Call) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -129,7 +141,7 @@ fn query_shape(call: &Call) -> u64 {
         .segments
         .iter()
         .map(String::as_str)
-        .chain(["select", "filter"].into_iter().filter_map(|name| call.option(name)))
+        .chain(["select", "filter", "orderby", "search"].into_iter().filter_map(|name| call.option(name)))
     {
         for byte in part.bytes().chain([0]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -194,6 +206,10 @@ mod tests {
         assert_eq!(page_size(&call("users"), &switches), Ok(100));
         assert_eq!(page_size(&call("users?$top=5"), &switches), Ok(5));
         assert_eq!(page_size(&call("users?$top=5000"), &switches), Ok(999));
+        assert_eq!(page_size(&call("users?$top=999&$select=id,signInActivity"), &switches), Ok(500));
+        let filtered = "users?$top=999&$filter=signInActivity/lastSignInDateTime le 2026-01-01T00:00:00Z";
+        assert_eq!(page_size(&call(filtered), &switches), Ok(500));
+        assert_eq!(page_size(&call("users?$top=20&$select=signInActivity"), &switches), Ok(20));
         assert!(page_size(&call("users?$top=0"), &switches).is_err());
         switches.large_top_is_error = true;
         assert!(page_size(&call("users?$top=5000"), &switches).is_err());

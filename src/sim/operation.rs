@@ -3,7 +3,10 @@
 use std::str::FromStr;
 
 use super::call::Call;
+use super::casts::{Bin, Cast, Relation};
 use super::errors::GraphError;
+use super::lookups::{Lookup, referenced};
+use super::mailbox_probes::setting;
 use crate::graph::transport::Method;
 use crate::model::{GroupId, UserId};
 
@@ -23,10 +26,24 @@ pub(super) enum Operation {
     LicenseDetails(String),
     MailboxSettings(String),
     UserPurpose(String),
+    /// One of the mailbox settings, by its name.
+    MailboxSetting(String, &'static str),
     ExchangeSettings(String),
     CheckMemberGroups(String),
-    ListDeletedUsers,
-    GetDeletedItem(String),
+    ListMemberOf {
+        user: String,
+        relation: Relation,
+        cast: Cast,
+    },
+    CountMemberOf {
+        user: String,
+        relation: Relation,
+        cast: Cast,
+    },
+    ListDeleted(Bin),
+    CountDeleted(Bin),
+    /// The cast says which type is expected.
+    GetDeletedItem(String, Cast),
     RestoreDeletedItem(String),
     PurgeDeletedItem(String),
     ListSkus,
@@ -34,14 +51,31 @@ pub(super) enum Operation {
     ListSubscriptions,
     GetSubscription(String),
     Organization,
+    GetOrganization(String),
+    ListGroups,
+    CountGroups,
     GetGroup(GroupId),
+    UpdateGroup(GroupId),
     GroupAssignLicense(GroupId),
-    ListMembers { group: GroupId, is_transitive: bool, is_cast: bool },
-    CountMembers { group: GroupId, is_transitive: bool },
+    MembersWithLicenseErrors(GroupId),
+    ListMembers {
+        group: GroupId,
+        relation: Relation,
+        cast: Cast,
+    },
+    CountMembers {
+        group: GroupId,
+        relation: Relation,
+        cast: Cast,
+    },
     AddMember(GroupId),
     RemoveMember(GroupId, UserId),
     ListAudits,
+    GetAudit(String),
     Batch,
+    /// The root: which collections there are.
+    Service,
+    Lookup(Lookup),
 }
 
 impl Operation {
@@ -50,7 +84,13 @@ impl Operation {
         match segments.split_first() {
             Some((&"users", rest)) => Self::parse_users(call.method, rest),
             Some((&"directory", ["deletedItems", rest @ ..])) => Self::parse_deleted(call.method, rest),
-            Some((&"groups", [id, rest @ ..])) => Self::parse_group(call.method, id, rest),
+            Some((&"groups", [])) => get(call.method, Self::ListGroups),
+            Some((
+                &"groups",
+                ["delta" | "delta()" | "microsoft.graph.delta" | "microsoft.graph.delta()"],
+            )) => Err(not_supported()),
+            Some((&"groups", ["$count"])) => get(call.method, Self::CountGroups),
+            Some((&"groups", [id, rest @ ..])) => Self::parse_group(call, id, rest),
             Some((&"directory", ["subscriptions"])) => get(call.method, Self::ListSubscriptions),
             Some((&"directory", ["subscriptions", id])) => {
                 get(call.method, Self::GetSubscription((*id).to_owned()))
@@ -58,10 +98,24 @@ impl Operation {
             Some((&"subscribedSkus", [])) => get(call.method, Self::ListSkus),
             Some((&"subscribedSkus", [id])) => get(call.method, Self::GetSku((*id).to_owned())),
             Some((&"organization", [])) => get(call.method, Self::Organization),
+            Some((&"organization", [id])) => get(call.method, Self::GetOrganization((*id).to_owned())),
             Some((&"auditLogs", ["directoryAudits"])) => get(call.method, Self::ListAudits),
+            Some((&"auditLogs", ["directoryAudits", id])) => {
+                get(call.method, Self::GetAudit((*id).to_owned()))
+            }
             Some((&"$batch", [])) => post(call.method, Self::Batch),
+            Some((&"me", _)) => Err(GraphError::new(
+                400,
+                "BadRequest",
+                "/me request is only valid with delegated authentication flow.",
+            )),
+            Some((&"directoryObjects", rest)) => match Lookup::of_objects(call.method, rest) {
+                Some(lookup) => lookup.map(Self::Lookup),
+                None => Err(unknown_segment(rest.last().unwrap_or(&"directoryObjects"))),
+            },
+            Some((&("auditLogs" | "directory"), [.., last])) => Err(unknown_segment(last)),
             Some((first, _)) => Err(unknown_segment(first)),
-            None => Err(unknown_segment("")),
+            None => get(call.method, Self::Service),
         }
     }
 
@@ -95,54 +149,99 @@ impl Operation {
             (_, ["checkMemberGroups" | "microsoft.graph.checkMemberGroups"]) => {
                 post(method, Self::CheckMemberGroups(key()))
             }
+            (_, ["memberOf", casts @ ..]) => Self::parse_member_of(method, first, Relation::Direct, casts),
+            (_, ["transitiveMemberOf", casts @ ..]) => {
+                Self::parse_member_of(method, first, Relation::Transitive, casts)
+            }
+            // Nobody in this tenant has one.
+            (_, ["manager"]) if method == Method::Get => Err(GraphError::not_found("manager")),
             (_, ["licenseDetails"]) => get(method, Self::LicenseDetails(key())),
             (_, ["mailboxSettings"]) => get(method, Self::MailboxSettings(key())),
             (_, ["mailboxSettings", "userPurpose"]) => get(method, Self::UserPurpose(key())),
+            (_, ["mailboxSettings", name]) => {
+                let setting = setting(name).ok_or_else(|| unknown_segment(name))?;
+                get(method, Self::MailboxSetting(key(), setting))
+            }
             (_, ["settings", "exchange"]) => get(method, Self::ExchangeSettings(key())),
-            (_, [.., last]) => Err(unknown_segment(last)),
+            (_, [.., last]) => match Lookup::of_user(method, first, rest) {
+                Some(lookup) => lookup.map(Self::Lookup),
+                None => Err(unknown_segment(last)),
+            },
+        }
+    }
+
+    fn parse_member_of(
+        method: Method,
+        user: &str,
+        relation: Relation,
+        casts: &[&str],
+    ) -> Result<Self, GraphError> {
+        let user = user.to_owned();
+        match Cast::of_relation(casts) {
+            Some((cast, true)) => get(method, Self::CountMemberOf { user, relation, cast }),
+            Some((cast, false)) => get(method, Self::ListMemberOf { user, relation, cast }),
+            None => Err(unknown_segment(casts.last().unwrap_or(&"memberOf"))),
         }
     }
 
     fn parse_deleted(method: Method, rest: &[&str]) -> Result<Self, GraphError> {
+        let bin = rest.first().and_then(|first| Bin::read(first));
+        match (rest, bin) {
+            ([_], Some(bin)) => return get(method, Self::ListDeleted(bin)),
+            ([_, "$count"], Some(bin)) => return get(method, Self::CountDeleted(bin)),
+            _ => {}
+        }
         match rest {
-            ["microsoft.graph.user" | "graph.user"] => get(method, Self::ListDeletedUsers),
             [] => Err(GraphError::bad_request(
                 "The cast to the type of the deleted items is required, for example microsoft.graph.user.",
             )),
             [id] => match method {
-                Method::Get => Ok(Self::GetDeletedItem((*id).to_owned())),
+                Method::Get => Ok(Self::GetDeletedItem((*id).to_owned(), Cast::None)),
                 Method::Delete => Ok(Self::PurgeDeletedItem((*id).to_owned())),
                 Method::Post | Method::Patch => Err(wrong_method()),
             },
             [id, "restore" | "microsoft.graph.restore"] => {
                 post(method, Self::RestoreDeletedItem((*id).to_owned()))
             }
+            [id, last] => match Cast::read(last) {
+                Some(cast) => get(method, Self::GetDeletedItem((*id).to_owned(), cast)),
+                None => Err(unknown_segment(last)),
+            },
             [.., last] => Err(unknown_segment(last)),
         }
     }
 
-    fn parse_group(method: Method, id: &str, rest: &[&str]) -> Result<Self, GraphError> {
+    fn parse_group(call: &Call, id: &str, rest: &[&str]) -> Result<Self, GraphError> {
+        let method = call.method;
         let group = GroupId::from_str(id).map_err(|_| GraphError::not_found(id))?;
-        let is_transitive = rest.first() == Some(&"transitiveMembers");
         match rest {
+            [] if method == Method::Patch => Ok(Self::UpdateGroup(group)),
             [] => get(method, Self::GetGroup(group)),
+            ["membersWithLicenseErrors"] => get(method, Self::MembersWithLicenseErrors(group)),
             ["assignLicense" | "microsoft.graph.assignLicense"] => {
                 post(method, Self::GroupAssignLicense(group))
             }
-            ["members" | "transitiveMembers"] => {
-                get(method, Self::ListMembers { group, is_transitive, is_cast: false })
-            }
-            ["members" | "transitiveMembers", "microsoft.graph.user" | "graph.user"] => {
-                get(method, Self::ListMembers { group, is_transitive, is_cast: true })
-            }
-            ["members" | "transitiveMembers", "$count"]
-            | ["members" | "transitiveMembers", "microsoft.graph.user" | "graph.user", "$count"] => {
-                get(method, Self::CountMembers { group, is_transitive })
+            ["members", "$ref"] if method == Method::Get => Ok(Self::Lookup(Lookup::MemberReferences(group))),
+            // Clients made from Microsoft's description name the member here.
+            ["members", "$ref"] if method == Method::Delete => {
+                let user = call.option("@id").map(referenced).unwrap_or_default();
+                let user = UserId::from_str(user).map_err(|_| GraphError::not_found(user))?;
+                Ok(Self::RemoveMember(group, user))
             }
             ["members", "$ref"] => post(method, Self::AddMember(group)),
             ["members", user, "$ref"] if method == Method::Delete => {
                 let user = UserId::from_str(user).map_err(|_| GraphError::not_found(user))?;
                 Ok(Self::RemoveMember(group, user))
+            }
+            ["owners"] => get(method, Self::Lookup(Lookup::Owners(group))),
+            ["members" | "transitiveMembers", casts @ ..] => {
+                let relation = if rest[0] == "members" { Relation::Direct } else { Relation::Transitive };
+                let (cast, is_count) = Cast::of_relation(casts)
+                    .ok_or_else(|| unknown_segment(casts.last().unwrap_or(&"members")))?;
+                if is_count {
+                    return get(method, Self::CountMembers { group, relation, cast });
+                }
+                get(method, Self::ListMembers { group, relation, cast })
             }
             [.., last] => Err(unknown_segment(last)),
         }
@@ -164,10 +263,15 @@ impl Operation {
             Self::LicenseDetails(_) => "license details",
             Self::MailboxSettings(_) => "mailbox settings",
             Self::UserPurpose(_) => "user purpose",
+            Self::MailboxSetting(..) => "mailbox setting",
             Self::ExchangeSettings(_) => "exchange settings",
             Self::CheckMemberGroups(_) => "check member groups",
-            Self::ListDeletedUsers => "list deleted users",
-            Self::GetDeletedItem(_) => "get deleted item",
+            Self::ListMemberOf { .. } => "list memberships",
+            Self::CountMemberOf { .. } => "count memberships",
+            Self::ListDeleted(Bin::Users) => "list deleted users",
+            Self::ListDeleted(_) => "list other deleted items",
+            Self::CountDeleted(_) => "count deleted items",
+            Self::GetDeletedItem(..) => "get deleted item",
             Self::RestoreDeletedItem(_) => "restore deleted item",
             Self::PurgeDeletedItem(_) => "purge deleted item",
             Self::ListSkus => "list skus",
@@ -175,14 +279,22 @@ impl Operation {
             Self::ListSubscriptions => "list subscriptions",
             Self::GetSubscription(_) => "get subscription",
             Self::Organization => "organization",
+            Self::GetOrganization(_) => "get organization",
+            Self::ListGroups => "list groups",
+            Self::CountGroups => "count groups",
             Self::GetGroup(_) => "get group",
+            Self::UpdateGroup(_) => "update group",
+            Self::MembersWithLicenseErrors(_) => "members with license errors",
             Self::GroupAssignLicense(_) => "group assign license",
             Self::ListMembers { .. } => "list members",
             Self::CountMembers { .. } => "count members",
             Self::AddMember(_) => "add member",
             Self::RemoveMember(..) => "remove member",
             Self::ListAudits => "list audits",
+            Self::GetAudit(_) => "get audit",
             Self::Batch => "batch",
+            Self::Service => "service document",
+            Self::Lookup(_) => "look-up",
         }
     }
 
@@ -197,6 +309,7 @@ impl Operation {
             | Self::RestoreLiveUser(_)
             | Self::RestoreDeletedItem(_)
             | Self::PurgeDeletedItem(_)
+            | Self::UpdateGroup(_)
             | Self::GroupAssignLicense(_)
             | Self::AddMember(_)
             | Self::RemoveMember(..) => true,
@@ -207,20 +320,31 @@ impl Operation {
             | Self::LicenseDetails(_)
             | Self::MailboxSettings(_)
             | Self::UserPurpose(_)
+            | Self::MailboxSetting(..)
             | Self::ExchangeSettings(_)
             | Self::CheckMemberGroups(_)
-            | Self::ListDeletedUsers
-            | Self::GetDeletedItem(_)
+            | Self::ListMemberOf { .. }
+            | Self::CountMemberOf { .. }
+            | Self::ListDeleted(_)
+            | Self::CountDeleted(_)
+            | Self::GetDeletedItem(..)
             | Self::ListSkus
             | Self::GetSku(_)
             | Self::ListSubscriptions
             | Self::GetSubscription(_)
             | Self::Organization
+            | Self::GetOrganization(_)
+            | Self::ListGroups
+            | Self::CountGroups
             | Self::GetGroup(_)
+            | Self::MembersWithLicenseErrors(_)
             | Self::ListMembers { .. }
             | Self::CountMembers { .. }
             | Self::ListAudits
-            | Self::Batch => false,
+            | Self::GetAudit(_)
+            | Self::Batch
+            | Self::Service => false,
+            Self::Lookup(lookup) => lookup.is_write(),
         }
     }
 
@@ -228,6 +352,9 @@ impl Operation {
     pub fn user_key(&self) -> Option<String> {
         if let Self::RemoveMember(_, user) = self {
             return Some(user.to_string());
+        }
+        if let Self::Lookup(Lookup::RevokeSessions(key) | Lookup::RetryProvisioning(key)) = self {
+            return Some(key.clone());
         }
         let (Self::UpdateUser(key)
         | Self::DeleteUser(key)
@@ -244,7 +371,10 @@ impl Operation {
 
     /// The group that a write names.
     pub fn group(&self) -> Option<GroupId> {
-        let (Self::GroupAssignLicense(group) | Self::AddMember(group) | Self::RemoveMember(group, _)) = self
+        let (Self::UpdateGroup(group)
+        | Self::GroupAssignLicense(group)
+        | Self::AddMember(group)
+        | Self::RemoveMember(group, _)) = self
         else {
             return None;
         };
@@ -252,16 +382,21 @@ impl Operation {
     }
 }
 
-fn get(method: Method, operation: Operation) -> Result<Operation, GraphError> {
+pub(super) fn get<T>(method: Method, operation: T) -> Result<T, GraphError> {
     if method == Method::Get { Ok(operation) } else { Err(wrong_method()) }
 }
 
-fn post(method: Method, operation: Operation) -> Result<Operation, GraphError> {
+pub(super) fn post<T>(method: Method, operation: T) -> Result<T, GraphError> {
     if method == Method::Post { Ok(operation) } else { Err(wrong_method()) }
 }
 
-fn wrong_method() -> GraphError {
+pub(super) fn wrong_method() -> GraphError {
     GraphError::new(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+}
+
+/// A target of Graph's that there is not here.
+fn not_supported() -> GraphError {
+    GraphError::new(501, "NotImplemented", "This operation target is not yet supported.")
 }
 
 fn unknown_segment(segment: &str) -> GraphError {

@@ -1,7 +1,31 @@
 //! Which application permission allows which operation: the least privileged one first, then the others that Microsoft
 //! lists. Source: Graph permissions reference and the operations' own pages.
 
+use super::casts::Bin;
 use super::operation::Operation;
+
+pub(super) const READ_USERS: &[&str] =
+    &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
+
+/// Graph: group-list-members, group-list-transitivemembers.
+pub(super) const READ_MEMBERS: &[&str] = &[
+    "GroupMember.ReadBasic.All",
+    "GroupMember.Read.All",
+    "GroupMember.ReadWrite.All",
+    "Group.Read.All",
+    "Group.ReadWrite.All",
+    "Directory.Read.All",
+];
+
+/// Graph: user-list-memberof, user-list-transitivememberof.
+const READ_MEMBERSHIPS: &[&str] = &[
+    "User.Read.All",
+    "User.ReadWrite.All",
+    "GroupMember.Read.All",
+    "Group.Read.All",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+];
 
 /// Any one of these suffices. Empty: nobody may, as application.
 pub(super) fn accepted(operation: &Operation) -> &'static [&'static str] {
@@ -10,11 +34,9 @@ pub(super) fn accepted(operation: &Operation) -> &'static [&'static str] {
         | Operation::CountUsers
         | Operation::UsersDelta
         | Operation::GetUser(_)
-        | Operation::ListDeletedUsers
-        | Operation::GetDeletedItem(_)
-        | Operation::ExchangeSettings(_) => {
-            &["User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]
-        }
+        | Operation::GetDeletedItem(..)
+        | Operation::ExchangeSettings(_) => READ_USERS,
+        Operation::ListDeleted(bin) | Operation::CountDeleted(bin) => of_deleted(*bin),
         Operation::LicenseDetails(_) => {
             &["LicenseAssignment.Read.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All"]
         }
@@ -30,10 +52,10 @@ pub(super) fn accepted(operation: &Operation) -> &'static [&'static str] {
         Operation::GroupAssignLicense(_) => {
             &["LicenseAssignment.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"]
         }
-        Operation::MailboxSettings(_) | Operation::UserPurpose(_) => {
+        Operation::MailboxSettings(_) | Operation::UserPurpose(_) | Operation::MailboxSetting(..) => {
             &["MailboxSettings.Read", "MailboxSettings.ReadWrite"]
         }
-        Operation::CheckMemberGroups(_) => {
+        Operation::CheckMemberGroups(_) | Operation::MembersWithLicenseErrors(_) => {
             &["GroupMember.Read.All", "Group.Read.All", "Directory.Read.All", "Group.ReadWrite.All"]
         }
         Operation::PurgeDeletedItem(_) => &[],
@@ -46,28 +68,51 @@ pub(super) fn accepted(operation: &Operation) -> &'static [&'static str] {
         Operation::ListSubscriptions | Operation::GetSubscription(_) => {
             &["Organization.Read.All", "Directory.Read.All"]
         }
-        Operation::Organization => &["Organization.Read.All", "User.Read.All", "Directory.Read.All"],
-        Operation::GetGroup(_) => &[
+        Operation::Organization | Operation::GetOrganization(_) => {
+            &["Organization.Read.All", "User.Read.All", "Directory.Read.All"]
+        }
+        Operation::ListGroups | Operation::CountGroups | Operation::GetGroup(_) => &[
             "Group.ReadBasic.All",
             "GroupMember.Read.All",
             "Group.Read.All",
             "Group.ReadWrite.All",
             "Directory.Read.All",
         ],
-        Operation::ListMembers { .. } | Operation::CountMembers { .. } => &[
-            "GroupMember.ReadBasic.All",
-            "GroupMember.Read.All",
-            "GroupMember.ReadWrite.All",
-            "Group.Read.All",
-            "Group.ReadWrite.All",
-            "Directory.Read.All",
-        ],
-        Operation::AddMember(_) | Operation::RemoveMember(..) => {
+        Operation::ListMemberOf { .. } | Operation::CountMemberOf { .. } => READ_MEMBERSHIPS,
+        Operation::ListMembers { .. } | Operation::CountMembers { .. } => READ_MEMBERS,
+        // Of a group nothing but its members can be changed here.
+        Operation::AddMember(_) | Operation::RemoveMember(..) | Operation::UpdateGroup(_) => {
             &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"]
         }
-        Operation::ListAudits => &["AuditLog.Read.All", "Directory.Read.All"],
-        // A batch needs nothing itself; each item is checked.
-        Operation::Batch => &[""],
+        Operation::ListAudits | Operation::GetAudit(_) => &["AuditLog.Read.All", "Directory.Read.All"],
+        // A batch needs nothing itself; each item is checked. Which collections there are is no secret.
+        Operation::Batch | Operation::Service => &[""],
+        Operation::Lookup(lookup) => lookup.accepted(),
+    }
+}
+
+/// Graph: directory-deleteditems-list.
+fn of_deleted(bin: Bin) -> &'static [&'static str] {
+    match bin {
+        Bin::Users => READ_USERS,
+        Bin::Groups => {
+            &["Group.Read.All", "Group.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]
+        }
+        Bin::Applications => &[
+            "Application.Read.All",
+            "Application.ReadWrite.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+        Bin::AdministrativeUnits => &[
+            "AdministrativeUnit.Read.All",
+            "AdministrativeUnit.ReadWrite.All",
+            "Directory.Read.All",
+            "Directory.ReadWrite.All",
+        ],
+        Bin::Devices => {
+            &["Device.Read.All", "Device.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"]
+        }
     }
 }
 
@@ -80,6 +125,7 @@ pub(super) fn allows(roles: &[String], operation: &Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::casts::{Cast, Relation};
 
     #[test]
     fn each_operation_is_allowed_by_its_least_permission_and_not_by_a_stranger() {
@@ -88,7 +134,9 @@ mod tests {
         let cases = [
             (Operation::ListUsers, "User.Read.All"),
             (Operation::UsersDelta, "User.Read.All"),
-            (Operation::ListDeletedUsers, "User.Read.All"),
+            (Operation::ListDeleted(Bin::Users), "User.Read.All"),
+            (Operation::CountDeleted(Bin::Groups), "Group.Read.All"),
+            (Operation::ListDeleted(Bin::Applications), "Application.Read.All"),
             (Operation::RestoreDeletedItem(key()), "User.DeleteRestore.All"),
             (Operation::AssignLicense(key()), "LicenseAssignment.ReadWrite.All"),
             (Operation::ReprocessLicenses(key()), "User.ReadWrite.All"),
@@ -96,7 +144,16 @@ mod tests {
             (Operation::ListSkus, "LicenseAssignment.Read.All"),
             (Operation::ListSubscriptions, "Organization.Read.All"),
             (Operation::GetGroup(group), "GroupMember.Read.All"),
-            (Operation::ListMembers { group, is_transitive: false, is_cast: true }, "GroupMember.Read.All"),
+            (
+                Operation::ListMembers { group, relation: Relation::Direct, cast: Cast::User },
+                "GroupMember.Read.All",
+            ),
+            (Operation::UpdateGroup(group), "GroupMember.ReadWrite.All"),
+            (Operation::MembersWithLicenseErrors(group), "GroupMember.Read.All"),
+            (
+                Operation::ListMemberOf { user: key(), relation: Relation::Direct, cast: Cast::None },
+                "User.Read.All",
+            ),
             (Operation::AddMember(group), "GroupMember.ReadWrite.All"),
             (Operation::ListAudits, "AuditLog.Read.All"),
             (Operation::MailboxSettings(key()), "MailboxSettings.Read"),

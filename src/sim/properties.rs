@@ -3,6 +3,7 @@
 
 use super::directory::User;
 use super::errors::GraphError;
+use super::narrow::unknown_property;
 use super::user_json::merged_licences;
 
 macro_rules! properties {
@@ -54,7 +55,7 @@ properties! {
 }
 
 /// Properties of the official type that every simulated user leaves unset.
-const UNSET: [&str; 13] = [
+const UNSET: [&str; 40] = [
     "mobilePhone",
     "officeLocation",
     "preferredLanguage",
@@ -68,10 +69,38 @@ const UNSET: [&str; 13] = [
     "externalUserState",
     "onPremisesSamAccountName",
     "onPremisesDistinguishedName",
+    "ageGroup",
+    "authorizationInfo",
+    "consentProvidedForMinor",
+    "customSecurityAttributes",
+    "deviceEnrollmentLimit",
+    "employeeHireDate",
+    "employeeLeaveDateTime",
+    "employeeOrgData",
+    "externalUserStateChangeDateTime",
+    "identityParentId",
+    "isManagementRestricted",
+    "isResourceAccount",
+    "lastPasswordChangeDateTime",
+    "legalAgeGroupClassification",
+    "onPremisesDomainName",
+    "onPremisesExtensionAttributes",
+    "onPremisesLastSyncDateTime",
+    "onPremisesSecurityIdentifier",
+    "onPremisesUserPrincipalName",
+    "passwordPolicies",
+    "passwordProfile",
+    "preferredDataLocation",
+    "print",
+    "securityIdentifier",
+    "showInAddressList",
+    "signInActivity",
+    "signInSessionsValidFromDateTime",
 ];
 
 /// Collections of the official type that are empty for every simulated user.
-pub(super) const EMPTY: [&str; 3] = ["businessPhones", "otherMails", "imAddresses"];
+pub(super) const EMPTY: [&str; 5] =
+    ["businessPhones", "otherMails", "imAddresses", "identities", "onPremisesProvisioningErrors"];
 
 /// Properties outside the main store: not available in a collection. Graph: user-list.
 const OUTSIDE_STORE: [&str; 11] = [
@@ -165,15 +194,54 @@ impl Select {
     /// Reads `$select`. A property outside the main store is a 501, an unknown one a 400.
     pub fn parse(text: Option<&str>) -> Result<Self, GraphError> {
         let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(Self::default_set()) };
+        Self::named(&text.split(',').map(str::trim).collect::<Vec<_>>())
+    }
+
+    /// As [`Select::parse`] for a delta, which also takes the relation `manager`. Nobody here has one, so nothing comes
+    /// of it. Graph: user-delta.
+    pub fn parse_of_delta(text: Option<&str>) -> Result<Self, GraphError> {
+        let is_manager = |name: &&str| name.eq_ignore_ascii_case("manager");
+        let names: Vec<&str> = text.into_iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+        if !names.iter().any(is_manager) {
+            return Self::parse(text);
+        }
+        let mut select =
+            Self::named(&names.into_iter().filter(|name| !is_manager(name)).collect::<Vec<_>>())?;
+        select.note("manager");
+        Ok(select)
+    }
+
+    /// These and the id; of no names the id alone.
+    pub fn named(names: &[&str]) -> Result<Self, GraphError> {
         let mut select = Self {
             properties: PropertySet::default().with(Property::Id),
             blank: Vec::new(),
             names: Vec::new(),
         };
-        for name in text.split(',').map(str::trim) {
+        for name in names {
             select.add(name)?;
         }
         Ok(select)
+    }
+
+    /// All properties that users have.
+    pub fn all() -> impl Iterator<Item = &'static str> {
+        Property::ALL.iter().map(|property| property.name()).chain(UNSET).chain(EMPTY)
+    }
+
+    /// A property of users as Graph spells it.
+    pub fn find(name: &str) -> Option<&'static str> {
+        Self::all().find(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether users have a property of this name.
+    pub fn knows(name: &str) -> bool {
+        Self::find(name).is_some()
+    }
+
+    /// Adds a name that the answer carries beside the properties.
+    pub fn note(&mut self, name: &str) {
+        self.names.push(name.to_owned());
     }
 
     fn add(&mut self, name: &str) -> Result<(), GraphError> {
@@ -189,9 +257,7 @@ impl Select {
                 "This operation target is not yet supported.",
             ));
         } else {
-            return Err(GraphError::bad_request(format!(
-                "Parsing OData Select and Expand failed: Could not find a property named '{name}' on type 'microsoft.graph.user'."
-            )));
+            return Err(unknown_property(name, "user"));
         }
         self.names.push(name.to_owned());
         Ok(())

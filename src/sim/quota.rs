@@ -2,7 +2,9 @@
 //! Source: Graph throttling limits, identity and access. Faults that throttle at random are in `faults`.
 
 use super::call::Call;
+use super::casts::Relation;
 use super::errors::GraphError;
+use super::lookups::Lookup;
 use super::operation::Operation;
 use crate::graph::transport::HttpResponse;
 use crate::model::{Span, Timestamp};
@@ -58,11 +60,10 @@ impl Bucket {
         self.at = now;
     }
 
-    /// Takes `cost`, or says after how many seconds it would fit.
-    fn take(&mut self, now: Timestamp, cost: f64, limit: f64, window: Span) -> Result<(), i64> {
+    /// Whether `cost` fits, or after how many seconds it would. Takes nothing.
+    fn check(&mut self, now: Timestamp, cost: f64, limit: f64, window: Span) -> Result<(), i64> {
         self.settle(now, limit, window);
         if self.used + cost <= limit {
-            self.used += cost;
             return Ok(());
         }
         let wait = (self.used + cost - limit) * window.as_secs_f64() / limit.max(1.0);
@@ -100,7 +101,8 @@ impl Meter {
         self.quota = quota;
     }
 
-    /// Charges one request, or refuses it with 429.
+    /// Charges one request, or refuses it with 429 and takes nothing from any bucket. A batch costs what its items
+    /// cost.
     pub fn charge(
         &mut self,
         now: Timestamp,
@@ -109,6 +111,9 @@ impl Meter {
         call: &Call,
         scope: &str,
     ) -> Result<Charge, GraphError> {
+        if *operation == Operation::Batch {
+            return Ok(Charge { units: 0, load: 0.0 });
+        }
         let units = cost(operation, call);
         let throttled = |wait, reason: &str| {
             GraphError::new(429, "TooManyRequests", "Too many requests. Please retry again later.")
@@ -116,26 +121,41 @@ impl Meter {
                 .with_header("x-ms-throttle-scope", scope)
                 .with_header("x-ms-throttle-information", reason)
         };
-        if let Some(limit) = self.quota.writes_per_150s().filter(|_| operation.is_write()) {
-            self.writes
-                .take(now, 1.0, f64::from(limit), WRITE_WINDOW)
-                .map_err(|wait| throttled(wait, "WriteLimitExceeded"))?;
+        let write_limit = self.quota.writes_per_150s().filter(|_| operation.is_write()).map(f64::from);
+        let is_audit = matches!(operation, Operation::ListAudits | Operation::GetAudit(_));
+        let audit_limit = (is_audit && self.quota != Quota::Unlimited).then_some(AUDITS_PER_10S);
+        let unit_limit = self.quota.units_per_10s(users).map(f64::from);
+        let (unit, all) = (1.0, f64::from(units));
+        let mut dues = [
+            (&mut self.writes, write_limit, unit, WRITE_WINDOW, "WriteLimitExceeded"),
+            (&mut self.audits, audit_limit, unit, UNIT_WINDOW, "ResourceUnitLimitExceeded"),
+            (&mut self.units, unit_limit, all, UNIT_WINDOW, "ResourceUnitLimitExceeded"),
+        ];
+        for (bucket, limit, due, window, reason) in &mut dues {
+            if let Some(limit) = *limit {
+                bucket.check(now, *due, limit, *window).map_err(|wait| throttled(wait, reason))?;
+            }
         }
-        if *operation == Operation::ListAudits && self.quota != Quota::Unlimited {
-            self.audits
-                .take(now, 1.0, AUDITS_PER_10S, UNIT_WINDOW)
-                .map_err(|wait| throttled(wait, "ResourceUnitLimitExceeded"))?;
+        for (bucket, limit, due, ..) in dues {
+            bucket.used += limit.map_or(0.0, |_| due);
         }
-        let Some(limit) = self.quota.units_per_10s(users) else { return Ok(Charge { units, load: 0.0 }) };
-        self.units
-            .take(now, f64::from(units), f64::from(limit), UNIT_WINDOW)
-            .map_err(|wait| throttled(wait, "ResourceUnitLimitExceeded"))?;
-        Ok(Charge { units, load: self.units.used / f64::from(limit) })
+        Ok(Charge { units, load: unit_limit.map_or(0.0, |limit| self.units.used / limit) })
     }
 }
 
 impl Charge {
+    /// What was charged is said on every answer, errors included.
+    pub fn mark_error(self, error: GraphError) -> GraphError {
+        if self.units == 0 {
+            return error;
+        }
+        error.with_header("x-ms-resource-unit", self.units.to_string())
+    }
+
     pub fn mark(self, response: HttpResponse) -> HttpResponse {
+        if self.units == 0 {
+            return response;
+        }
         let response = response.with_header("x-ms-resource-unit", self.units.to_string());
         if self.load > 0.8 {
             return response.with_header("x-ms-throttle-limit-percentage", format!("{:.1}", self.load));
@@ -146,11 +166,17 @@ impl Charge {
 
 fn cost(operation: &Operation, call: &Call) -> u32 {
     let base = match operation {
-        Operation::ListUsers | Operation::LicenseDetails(_) => 2,
+        Operation::ListUsers
+        | Operation::LicenseDetails(_)
+        | Operation::ListMemberOf { .. }
+        | Operation::CountMemberOf { .. } => 2,
         Operation::ListSkus | Operation::GetSku(_) => 3,
-        Operation::ListMembers { is_transitive: true, .. }
-        | Operation::CountMembers { is_transitive: true, .. } => 5,
-        Operation::ListMembers { .. } | Operation::CountMembers { .. } => 3,
+        Operation::ListMembers { relation: Relation::Transitive, .. }
+        | Operation::CountMembers { relation: Relation::Transitive, .. } => 5,
+        Operation::ListMembers { .. }
+        | Operation::Lookup(Lookup::MemberReferences(_))
+        | Operation::CountMembers { .. }
+        | Operation::MembersWithLicenseErrors(_) => 3,
         Operation::CountUsers
         | Operation::UsersDelta
         | Operation::CreateUser
@@ -162,20 +188,29 @@ fn cost(operation: &Operation, call: &Call) -> u32 {
         | Operation::RestoreLiveUser(_)
         | Operation::MailboxSettings(_)
         | Operation::UserPurpose(_)
+        | Operation::MailboxSetting(..)
         | Operation::ExchangeSettings(_)
         | Operation::CheckMemberGroups(_)
-        | Operation::ListDeletedUsers
-        | Operation::GetDeletedItem(_)
+        | Operation::ListDeleted(_)
+        | Operation::CountDeleted(_)
+        | Operation::GetDeletedItem(..)
         | Operation::RestoreDeletedItem(_)
         | Operation::PurgeDeletedItem(_)
         | Operation::ListSubscriptions
         | Operation::GetSubscription(_)
         | Operation::Organization
+        | Operation::GetOrganization(_)
+        | Operation::ListGroups
+        | Operation::CountGroups
+        | Operation::Service
         | Operation::GetGroup(_)
+        | Operation::UpdateGroup(_)
         | Operation::GroupAssignLicense(_)
         | Operation::AddMember(_)
         | Operation::RemoveMember(..)
         | Operation::ListAudits
+        | Operation::GetAudit(_)
+        | Operation::Lookup(_)
         | Operation::Batch => 1,
     };
     let small_page = call.option("top").and_then(|top| top.parse::<u32>().ok()).is_some_and(|top| top < 20);
@@ -192,10 +227,11 @@ mod tests {
         let mut bucket = Bucket::new();
         let start = Timestamp::from_secs(1_000_000);
         for _ in 0..10 {
-            assert_eq!(bucket.take(start, 1.0, 10.0, UNIT_WINDOW), Ok(()));
+            assert_eq!(bucket.check(start, 1.0, 10.0, UNIT_WINDOW), Ok(()));
+            bucket.used += 1.0;
         }
-        assert_eq!(bucket.take(start, 3.0, 10.0, UNIT_WINDOW), Err(3));
-        assert_eq!(bucket.take(start + Span::from_secs(3), 3.0, 10.0, UNIT_WINDOW), Ok(()));
+        assert_eq!(bucket.check(start, 3.0, 10.0, UNIT_WINDOW), Err(3));
+        assert_eq!(bucket.check(start + Span::from_secs(3), 3.0, 10.0, UNIT_WINDOW), Ok(()));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use uuid::Uuid;
 use super::call::Call;
 use super::directory::PlanStatus;
 use super::errors::GraphError;
+use super::metadata::SETS;
+use super::narrow::{Type, Wanted};
 use super::odata::{Entity, Page, json_answer};
 use super::tenant::{Job, Tenant};
 use crate::graph::transport::HttpResponse;
@@ -229,62 +231,156 @@ impl Tenant {
         }
     }
 
-    pub(super) fn list_skus(&self, call: &Call) -> HttpResponse {
-        let skus = self.catalogue.products.values().map(|product| product.subscribed_sku(self)).collect();
-        json_answer(200, &Page::<Value>::whole(call.context("subscribedSkus"), narrow_all(call, skus)))
+    pub(super) fn list_skus(&self, call: &Call) -> Result<HttpResponse, GraphError> {
+        let wanted = Wanted::read(call, &SKU)?;
+        let skus = self.catalogue.products.values().map(|product| wanted.of(product.subscribed_sku(self)));
+        let context = call.context(&wanted.context("subscribedSkus"));
+        Ok(json_answer(200, &Page::whole(context, skus.collect())))
     }
 
     pub(super) fn get_sku(&self, call: &Call, id: &str) -> Result<HttpResponse, GraphError> {
+        let wanted = Wanted::read(call, &SKU)?;
         let product = self.catalogue.products.values().find(|product| product.entity_id(self) == id);
         let entity = product.ok_or_else(|| GraphError::not_found(id))?.subscribed_sku(self);
-        Ok(json_answer(200, &Entity { context: call.context("subscribedSkus/$entity"), entity }))
+        let context = call.context(&format!("{}/$entity", wanted.context("subscribedSkus")));
+        Ok(json_answer(200, &Entity { context, entity: wanted.of(entity) }))
     }
 
-    pub(super) fn list_subscriptions(&self, call: &Call) -> HttpResponse {
-        let subscriptions =
-            self.catalogue.products.values().map(|product| product.company_subscription(self)).collect();
-        json_answer(
-            200,
-            &Page::<Value>::whole(call.context("directory/subscriptions"), narrow_all(call, subscriptions)),
-        )
+    pub(super) fn list_subscriptions(&self, call: &Call) -> Result<HttpResponse, GraphError> {
+        let wanted = Wanted::read(call, &SUBSCRIPTION)?;
+        let all =
+            self.catalogue.products.values().map(|product| wanted.of(product.company_subscription(self)));
+        let context = call.context(&wanted.context("directory/subscriptions"));
+        Ok(json_answer(200, &Page::whole(context, all.collect())))
     }
 
     pub(super) fn get_subscription(&self, call: &Call, id: &str) -> Result<HttpResponse, GraphError> {
+        let wanted = Wanted::read(call, &SUBSCRIPTION)?;
         let matches =
             |product: &&Product| product.subscription.to_string() == id || product.commerce.to_string() == id;
         let product =
             self.catalogue.products.values().find(matches).ok_or_else(|| GraphError::not_found(id))?;
-        let entity = product.company_subscription(self);
-        Ok(json_answer(200, &Entity { context: call.context("directory/subscriptions/$entity"), entity }))
+        let context = call.context(&format!("{}/$entity", wanted.context("directory/subscriptions")));
+        Ok(json_answer(200, &Entity { context, entity: wanted.of(product.company_subscription(self)) }))
     }
 
-    pub(super) fn organization(&self, call: &Call) -> HttpResponse {
-        let organization = json!({
-            "id": self.id().to_string(), "displayName": self.name(), "deletedDateTime": null,
-            "tenantType": "AAD", "countryLetterCode": self.location(), "country": null,
-            "createdDateTime": null, "defaultUsageLocation": null, "onPremisesSyncEnabled": null,
-            "businessPhones": [], "technicalNotificationMails": [], "marketingNotificationEmails": [],
-            "assignedPlans": [], "provisionedPlans": [],
+    /// Which collections there are.
+    pub(super) fn service_document(&self, call: &Call) -> HttpResponse {
+        let set = |(name, _): &(&str, &str)| json!({"name": name, "kind": "EntitySet", "url": name});
+        let value: Vec<Value> = SETS.iter().map(set).collect();
+        let context = format!("{}/v1.0/$metadata", call.origin);
+        json_answer(200, &json!({"@odata.context": context, "value": value}))
+    }
+
+    pub(super) fn organization(&self, call: &Call) -> Result<HttpResponse, GraphError> {
+        let wanted = Wanted::read(call, &ORGANIZATION)?;
+        let context = call.context(&wanted.context("organization"));
+        Ok(json_answer(200, &Page::whole(context, vec![wanted.of(self.organization_json())])))
+    }
+
+    pub(super) fn get_organization(&self, call: &Call, id: &str) -> Result<HttpResponse, GraphError> {
+        let wanted = Wanted::read(call, &ORGANIZATION)?;
+        if !self.id().to_string().eq_ignore_ascii_case(id) {
+            return Err(GraphError::not_found(id));
+        }
+        let context = call.context(&format!("{}/$entity", wanted.context("organization")));
+        Ok(json_answer(200, &Entity { context, entity: wanted.of(self.organization_json()) }))
+    }
+
+    fn organization_json(&self) -> Value {
+        json!({
+            "id": self.id().to_string(), "displayName": self.name(),
+            "tenantType": "AAD", "countryLetterCode": self.location(),
             "verifiedDomains": [{
                 "name": self.domain(), "isDefault": true, "isInitial": false,
                 "type": "Managed", "capabilities": "Email, OfficeCommunicationsOnline",
             }],
-        });
-        json_answer(
-            200,
-            &Page::<Value>::whole(call.context("organization"), narrow_all(call, vec![organization])),
-        )
+        })
     }
 }
 
-/// `$select` on entities that are built as JSON: keeps the named members, and the id.
-pub(super) fn narrow_all(call: &Call, values: Vec<Value>) -> Vec<Value> {
-    let Some(select) = call.option("select") else { return values };
-    let names: Vec<&str> = select.split(',').map(str::trim).collect();
-    let keep = |name: &str| name == "id" || names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
-    let narrow = |value: Value| match value {
-        Value::Object(members) => Value::Object(members.into_iter().filter(|(name, _)| keep(name)).collect()),
-        other => other,
-    };
-    values.into_iter().map(narrow).collect()
-}
+/// Graph: subscribedSku.
+pub(super) static SKU: Type = Type {
+    name: "subscribedSku",
+    default: &[
+        "id",
+        "accountId",
+        "accountName",
+        "appliesTo",
+        "capabilityStatus",
+        "consumedUnits",
+        "prepaidUnits",
+        "servicePlans",
+        "skuId",
+        "skuPartNumber",
+        "subscriptionIds",
+    ],
+    selectable: &[],
+    empty: &[],
+};
+
+/// Graph: companySubscription.
+pub(super) static SUBSCRIPTION: Type = Type {
+    name: "companySubscription",
+    default: &[
+        "id",
+        "commerceSubscriptionId",
+        "createdDateTime",
+        "isTrial",
+        "nextLifecycleDateTime",
+        "ownerId",
+        "ownerTenantId",
+        "ownerType",
+        "serviceStatus",
+        "skuId",
+        "skuPartNumber",
+        "status",
+        "totalLicenses",
+    ],
+    selectable: &[],
+    empty: &[],
+};
+
+const COLLECTIONS: &[&str] = &[
+    "assignedPlans",
+    "businessPhones",
+    "marketingNotificationEmails",
+    "provisionedPlans",
+    "securityComplianceNotificationMails",
+    "securityComplianceNotificationPhones",
+    "technicalNotificationMails",
+];
+
+/// Graph: organization.
+pub(super) static ORGANIZATION: Type = Type {
+    name: "organization",
+    default: &[
+        "id",
+        "deletedDateTime",
+        "assignedPlans",
+        "businessPhones",
+        "city",
+        "country",
+        "countryLetterCode",
+        "createdDateTime",
+        "defaultUsageLocation",
+        "displayName",
+        "marketingNotificationEmails",
+        "onPremisesLastSyncDateTime",
+        "onPremisesSyncEnabled",
+        "partnerTenantType",
+        "postalCode",
+        "preferredLanguage",
+        "privacyProfile",
+        "provisionedPlans",
+        "securityComplianceNotificationMails",
+        "securityComplianceNotificationPhones",
+        "state",
+        "street",
+        "technicalNotificationMails",
+        "tenantType",
+        "verifiedDomains",
+    ],
+    selectable: &[],
+    empty: COLLECTIONS,
+};

@@ -14,17 +14,20 @@ use super::errors::GraphError;
 use super::groups::Groups;
 use super::headers::{decorate, with_date};
 use super::licensing::PlanRules;
+use super::lookups::referenced;
 use super::mailbox::Mailboxes;
+use super::metadata;
 use super::operation::Operation;
 use super::permissions;
 use super::properties::{Property, PropertySet, difference};
+use super::query_options;
 use super::quota::{Meter, Quota};
 use super::rng::Rng;
 use super::subscriptions::Catalogue;
 use super::switches::Switches;
 use super::token::{Application, Tokens};
 use super::truth::{Counters, LostMailbox, WriteRecord};
-use crate::graph::transport::{HttpRequest, HttpResponse};
+use crate::graph::transport::{HttpRequest, HttpResponse, Method};
 use crate::model::{GroupId, SkuId, Span, TenantId, Timestamp, UserId};
 
 /// How a tenant starts.
@@ -184,13 +187,22 @@ impl Tenant {
         self.advance(now);
         let Ok(url) = Url::parse(&request.url) else { return HttpResponse::new(400) };
         let origin = url.origin().ascii_serialization();
-        if url.path() != "/v1.0" && !url.path().starts_with("/v1.0/") {
+        let version = url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
+        if !version.eq_ignore_ascii_case("v1.0") {
             let answer = self.tokens.handle(now, url.path(), &origin, request);
-            let answer = answer.unwrap_or_else(|| HttpResponse::new(404));
+            let Some(answer) = answer else {
+                let error = GraphError::new(400, "BadRequest", format!("Invalid version: {version}."));
+                return self.error_response(now, error, &Call::new(&url, request, view));
+            };
             self.counters.tokens_issued += u64::from(url.path().ends_with("/token") && answer.status == 200);
             return with_date(now, answer);
         }
         let call = Call::new(&url, request, view);
+        if call.method == Method::Get && call.segments == ["$metadata"] {
+            let mut answer = HttpResponse::new(200).with_header("content-type", "application/xml");
+            answer.body = metadata::document().into_bytes();
+            return self.finish(now, answer, &call);
+        }
         match self.tokens.authenticate(now, call.header("authorization")) {
             Ok((client_id, roles)) => self.dispatch(now, &call, &Bearer { client_id, roles }),
             Err(error) => {
@@ -203,7 +215,7 @@ impl Tenant {
     /// One authenticated request or batch item, from permission to headers.
     pub(super) fn dispatch(&mut self, now: Timestamp, call: &Call, bearer: &Bearer) -> HttpResponse {
         self.counters.requests += 1;
-        let operation = match Operation::parse(call) {
+        let operation = match call.check_content_type().and_then(|()| Operation::parse(call)) {
             Ok(operation) => operation,
             Err(error) => return self.error_response(now, error, call),
         };
@@ -215,7 +227,7 @@ impl Tenant {
             Err(error) => self.error_response(now, error, call),
         };
         if operation.is_write() {
-            let added = || call.body_value()["@odata.id"].as_str()?.rsplit('/').next()?.parse().ok();
+            let added = || referenced(call.body_value()["@odata.id"].as_str()?).parse().ok();
             self.writes.push(WriteRecord {
                 at: now,
                 method: call.method,
@@ -249,8 +261,10 @@ impl Tenant {
             .charge(now, users, operation, call, &scope)
             .inspect_err(|_| self.counters.throttled += 1)?;
         self.counters.resource_units += u64::from(charge.units);
-        let response = self.execute(now, call, operation, bearer)?;
-        Ok(charge.mark(response))
+        match self.execute(now, call, operation, bearer) {
+            Ok(response) => Ok(charge.mark(response)),
+            Err(error) => Err(charge.mark_error(error)),
+        }
     }
 
     fn execute(
@@ -260,6 +274,7 @@ impl Tenant {
         operation: &Operation,
         bearer: &Bearer,
     ) -> Result<HttpResponse, GraphError> {
+        query_options::check(call, operation)?;
         let by = &Initiator::Application {
             client_id: Some(bearer.client_id.clone()),
             name: "mailkeeper".to_owned(),
@@ -278,29 +293,45 @@ impl Tenant {
             Operation::LicenseDetails(key) => self.license_details(call, key),
             Operation::MailboxSettings(key) => self.mailbox_settings(call, key),
             Operation::UserPurpose(key) => self.user_purpose(call, key),
+            Operation::MailboxSetting(key, name) => self.mailbox_setting(call, key, name),
             Operation::ExchangeSettings(key) => self.exchange_settings(call, key),
             Operation::CheckMemberGroups(key) => self.check_member_groups(call, key),
-            Operation::ListDeletedUsers => self.list_deleted(call),
-            Operation::GetDeletedItem(key) => self.get_deleted_item(call, key),
+            Operation::ListMemberOf { user, relation, cast } => {
+                self.list_member_of(call, user, *relation, *cast)
+            }
+            Operation::CountMemberOf { user, relation, cast } => {
+                self.count_member_of(call, user, *relation, *cast)
+            }
+            Operation::ListDeleted(bin) => self.list_deleted(call, *bin),
+            Operation::CountDeleted(bin) => self.count_deleted(call, *bin),
+            Operation::GetDeletedItem(key, cast) => self.get_deleted_item(call, key, *cast),
             Operation::RestoreDeletedItem(key) => self.restore_item(now, call, key, by),
             Operation::PurgeDeletedItem(key) => self.purge_item(now, key, by),
-            Operation::ListSkus => Ok(self.list_skus(call)),
+            Operation::ListSkus => self.list_skus(call),
             Operation::GetSku(id) => self.get_sku(call, id),
-            Operation::ListSubscriptions => Ok(self.list_subscriptions(call)),
+            Operation::ListSubscriptions => self.list_subscriptions(call),
             Operation::GetSubscription(id) => self.get_subscription(call, id),
-            Operation::Organization => Ok(self.organization(call)),
+            Operation::Organization => self.organization(call),
+            Operation::GetOrganization(id) => self.get_organization(call, id),
+            Operation::Service => Ok(self.service_document(call)),
+            Operation::ListGroups => self.list_groups(call),
+            Operation::CountGroups => self.count_groups(call),
             Operation::GetGroup(group) => self.get_group(call, *group),
+            Operation::UpdateGroup(group) => self.update_group(now, call, *group, by),
+            Operation::MembersWithLicenseErrors(group) => self.list_members_with_errors(call, *group),
             Operation::GroupAssignLicense(group) => self.group_assign_license(now, call, *group, by),
-            Operation::ListMembers { group, is_transitive, is_cast } => {
-                self.list_members(call, *group, *is_transitive, *is_cast)
+            Operation::ListMembers { group, relation, cast } => {
+                self.list_members(call, *group, *relation, *cast)
             }
-            Operation::CountMembers { group, is_transitive } => {
-                self.count_members(call, *group, *is_transitive)
+            Operation::CountMembers { group, relation, cast } => {
+                self.count_members(call, *group, *relation, *cast)
             }
             Operation::AddMember(group) => self.add_member_call(now, call, *group, by),
             Operation::RemoveMember(group, user) => self.remove_member_call(now, *group, *user, by),
             Operation::ListAudits => self.list_audits(now, call),
+            Operation::GetAudit(id) => self.get_audit(now, call, id),
             Operation::Batch => self.batch(now, call, bearer),
+            Operation::Lookup(lookup) => self.look_up(call, lookup),
         }
     }
 

@@ -8,13 +8,18 @@ mod groups;
 mod licences;
 mod lifecycle;
 mod listing;
+mod lists;
+mod lookups;
+mod metadata;
 mod network;
 mod permissions;
+mod queries;
 mod recycle_bin;
 mod scale;
 mod sign_in;
 mod subscriptions;
 mod throttling;
+mod writes;
 
 use serde_json::Value;
 

@@ -1,107 +1,38 @@
-//! `/users`: lists, counts, single users, creation, update, deletion, and group checks.
+//! `/users`: single users, creation, update, deletion, and group checks. Lists and counts are in `user_query`.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::administrator::{NewUser, UserKind};
 use super::audit::Initiator;
-use super::call::Call;
+use super::call::{Call, unreadable};
 use super::directory::{User, UserType};
 use super::errors::GraphError;
-use super::odata::filter::{Comparison, Filter};
-use super::odata::{Entity, Page, SkipToken, count_answer, json_answer, page_size};
+use super::expand::Expansion;
+use super::odata::{Entity, json_answer};
 use super::properties::Select;
 use super::tenant::Tenant;
-use super::user_json::{Projection, merged_licences};
+use super::user_json::Projection;
 use crate::graph::transport::HttpResponse;
 use crate::model::{GroupId, Timestamp, UserId};
 
-/// A checked `$filter` on users, with the prefix that lets the name index answer it.
-struct UserQuery {
-    filter: Option<Filter>,
-    prefix: String,
-}
+const CHANGEABLE: [&str; 9] = [
+    "usageLocation",
+    "accountEnabled",
+    "displayName",
+    "department",
+    "companyName",
+    "country",
+    "jobTitle",
+    "employeeType",
+    "userPrincipalName",
+];
 
-impl UserQuery {
-    fn read(call: &Call) -> Result<Self, GraphError> {
-        let Some(text) = call.option("filter") else {
-            return Ok(Self { filter: None, prefix: String::new() });
-        };
-        let unsupported = || {
-            GraphError::unsupported_query(
-                "Unsupported or invalid query filter clause specified for property or resource.",
-            )
-        };
-        let filter = Filter::parse(text).ok_or_else(unsupported)?;
-        let is_known = filter.leaves().into_iter().all(is_supported);
-        if !is_known || (filter.is_advanced() && !call.is_advanced()) {
-            return Err(unsupported());
-        }
-        let prefix = match &filter {
-            Filter::StartsWith { text, .. } => text.to_lowercase(),
-            Filter::And(..)
-            | Filter::Or(..)
-            | Filter::Not(_)
-            | Filter::Compare { .. }
-            | Filter::Any { .. } => String::new(),
-        };
-        Ok(Self { filter: Some(filter), prefix })
-    }
-
-    fn wants(&self, user: &User) -> bool {
-        self.filter.as_ref().is_none_or(|filter| filter.holds(&|leaf| user_leaf(leaf, user)))
-    }
-}
-
-fn is_supported(leaf: &Filter) -> bool {
-    match leaf {
-        Filter::StartsWith { path, .. } => path == "userprincipalname",
-        Filter::Compare { path, comparison, value } => {
-            let is_known = match path.as_str() {
-                "accountenabled" => value == "true" || value == "false",
-                "usertype" | "userprincipalname" | "id" => true,
-                "assignedlicenses/$count" => value == "0",
-                _ => false,
-            };
-            is_known && matches!(comparison, Comparison::Equal | Comparison::NotEqual)
-        }
-        Filter::Any { path, inner, .. } => path == "assignedlicenses" && inner == "skuid",
-        Filter::And(..) | Filter::Or(..) | Filter::Not(_) => false,
-    }
-}
-
-/// Evaluates one leaf of a filter on a user; a leaf that is not understood does not hold.
-pub(super) fn user_leaf(leaf: &Filter, user: &User) -> bool {
-    match leaf {
-        Filter::StartsWith { text, .. } => {
-            user.user_principal_name.to_lowercase().starts_with(&text.to_lowercase())
-        }
-        Filter::Any { value, .. } => merged_licences(&user.licences)
-            .iter()
-            .any(|licence| licence.sku_id.to_string().eq_ignore_ascii_case(value)),
-        Filter::Compare { path, comparison, value } => match path.as_str() {
-            "accountenabled" => comparison.holds(&user.account_enabled, &(value == "true")),
-            "usertype" => comparison.holds(&user.user_type.as_str().to_lowercase(), &value.to_lowercase()),
-            "userprincipalname" => {
-                comparison.holds(&user.user_principal_name.to_lowercase(), &value.to_lowercase())
-            }
-            "id" => comparison.holds(&user.id.to_string(), &value.to_lowercase()),
-            "assignedlicenses/$count" => comparison.holds(&merged_licences(&user.licences).len(), &0),
-            "deleteddatetime" => match (user.deleted_at, Timestamp::parse(value)) {
-                (Some(at), Some(bound)) => comparison.holds(&at, &bound),
-                (Some(_), None) | (None, _) => false,
-            },
-            _ => false,
-        },
-        Filter::And(..) | Filter::Or(..) | Filter::Not(_) => false,
-    }
-}
-
-/// What `PATCH /users/{id}` may change.
+/// What `PATCH /users/{id}` may change: those.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct UserPatch {
     usage_location: Option<String>,
     account_enabled: Option<bool>,
@@ -115,6 +46,22 @@ struct UserPatch {
 }
 
 impl UserPatch {
+    /// What a user does not have is a 400; what is not changed here, a 501.
+    fn read(call: &Call) -> Result<Self, GraphError> {
+        let body: Map<String, Value> = call.json()?;
+        let is_odd = |name: &&String| !name.contains('@') && !CHANGEABLE.contains(&name.as_str());
+        match body.keys().find(is_odd) {
+            Some(name) if Select::knows(name) => {
+                let text = format!("The simulated tenant does not change '{name}' of a user.");
+                Err(GraphError::new(501, "NotImplemented", text))
+            }
+            Some(name) => Err(GraphError::bad_request(format!(
+                "Property '{name}' does not exist as a declared property or extension property."
+            ))),
+            None => Self::deserialize(Value::Object(body)).map_err(|_| unreadable()),
+        }
+    }
+
     fn touches_more_than_location(&self) -> bool {
         self.account_enabled.is_some()
             || [
@@ -164,66 +111,15 @@ struct UserCreation {
 }
 
 impl Tenant {
-    pub(super) fn list_users(&self, call: &Call) -> Result<HttpResponse, GraphError> {
-        let select = Select::parse(call.option("select"))?;
-        let size = page_size(call, &self.switches)?;
-        let query = UserQuery::read(call)?;
-        let token = SkipToken::read(call)?;
-        let is_first = token.is_none();
-        let after = token.map(|token| token.after).unwrap_or_default();
-        let limit = if call.view.empty_page { 0 } else { size };
-        let mut users =
-            self.directory.page(call.view.as_of, &query.prefix, &after, |user| query.wants(user), limit + 1);
-        let has_more = users.len() > limit;
-        users.truncate(limit);
-        let last = users.last().map_or(after, |user| user.user_principal_name.to_lowercase());
-        let page = Page {
-            context: call.context(&select.context("users")),
-            count: (is_first && call.is_advanced()).then(|| self.count_matching(&query)),
-            next_link: has_more.then(|| SkipToken::link(call, &last)),
-            delta_link: None,
-            value: users
-                .iter()
-                .map(|user| Projection::new(user, &select, &self.switches))
-                .collect::<Vec<_>>(),
-        };
-        Ok(json_answer(200, &page))
-    }
-
-    fn count_matching(&self, query: &UserQuery) -> usize {
-        match &query.filter {
-            None => self.directory.live_count(),
-            Some(_) => self.directory.count(&query.prefix, |user| query.wants(user)),
-        }
-    }
-
-    pub(super) fn count_users(&self, call: &Call) -> Result<HttpResponse, GraphError> {
-        if !call.is_eventual() {
-            return Err(GraphError::bad_request("$count is not currently supported."));
-        }
-        let Some(text) = call.option("filter") else { return Ok(count_answer(self.directory.live_count())) };
-        let filter = Filter::parse(text).filter(|filter| filter.leaves().into_iter().all(is_supported));
-        let filter = filter.ok_or_else(|| GraphError::unsupported_query("Unsupported Query."))?;
-        let query = UserQuery { filter: Some(filter), prefix: String::new() };
-        Ok(count_answer(self.count_matching(&query)))
-    }
-
     pub(super) fn get_user(&self, call: &Call, key: &str) -> Result<HttpResponse, GraphError> {
-        let select = call.option("select").unwrap_or_default();
-        let (names, wants_settings): (Vec<&str>, bool) = {
-            let all: Vec<&str> = select.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-            let is_settings = |name: &&str| name.eq_ignore_ascii_case("mailboxSettings");
-            (all.iter().copied().filter(|name| !is_settings(name)).collect(), all.iter().any(is_settings))
-        };
         let user = self.visible_user(call, key)?;
-        let select = Select::parse(Some(&names.join(",")))?;
+        let (select, wants_settings) = select_of_one(call.option("select"))?;
         let mut entity = Projection::new(&user, &select, &self.switches);
         if wants_settings {
-            let mut settings: Value = serde_json::from_slice(&self.mailbox_settings(call, key)?.body)
-                .expect("we wrote this JSON ourselves");
-            settings.as_object_mut().map(|members| members.remove("@odata.context"));
+            let settings = self.settings_of(&user)?;
             entity.annotations.push(("mailboxSettings", settings));
         }
+        entity.annotations.extend(Expansion::of_users(call)?.of_user(self, &user));
         let context = call.context(&format!("{}/$entity", select.context("users")));
         Ok(json_answer(200, &Entity { context, entity }))
     }
@@ -238,6 +134,7 @@ impl Tenant {
         if !body.password_profile.is_object() || body.mail_nickname.is_empty() {
             return Err(GraphError::bad_request("A password must be specified to create a new user."));
         }
+        self.check_new_name(&body.user_principal_name)?;
         if self.directory.find_upn(&body.user_principal_name).is_some() {
             return Err(GraphError::object_conflict("userPrincipalName"));
         }
@@ -258,7 +155,7 @@ impl Tenant {
         key: &str,
         by: &Initiator,
     ) -> Result<HttpResponse, GraphError> {
-        let patch: UserPatch = call.json()?;
+        let patch = UserPatch::read(call)?;
         let id = self.live_id(key)?;
         let user = self.directory.live(id).ok_or_else(|| GraphError::not_found(key))?;
         if user.on_premises_synced && patch.touches_more_than_location() {
@@ -270,6 +167,9 @@ impl Tenant {
             return Err(GraphError::bad_request(
                 "Invalid value specified for property 'usageLocation' of resource 'User'.",
             ));
+        }
+        if let Some(name) = &patch.user_principal_name {
+            self.check_new_name(name)?;
         }
         let taken = patch.user_principal_name.as_deref().and_then(|name| self.directory.find_upn(name));
         if taken.is_some_and(|owner| owner != id) {
@@ -300,7 +200,7 @@ impl Tenant {
         struct Body {
             group_ids: Vec<GroupId>,
         }
-        let body: Body = call.json()?;
+        let body: Body = call.parameters("checkMemberGroups", &["groupIds"])?;
         if body.group_ids.len() > 20 {
             return Err(GraphError::bad_request("The number of group ids exceeds the limit of 20."));
         }
@@ -317,6 +217,20 @@ impl Tenant {
         ))
     }
 
+    /// A name that somebody may be given: its signs, its length, and a domain of the tenant. Microsoft: "Prepare for
+    /// directory synchronization".
+    pub(super) fn check_new_name(&self, name: &str) -> Result<(), GraphError> {
+        let is_of_names = |sign: char| sign.is_ascii_alphanumeric() || "'.-_!#^~".contains(sign);
+        let is_good = name.split_once('@').is_some_and(|(local, domain)| {
+            let has_edge = local.starts_with('.') || local.ends_with('.');
+            (1..=64).contains(&local.len())
+                && !has_edge
+                && local.chars().all(is_of_names)
+                && domain.eq_ignore_ascii_case(self.domain())
+        });
+        if is_good { Ok(()) } else { Err(GraphError::bad_request("Property userPrincipalName is invalid.")) }
+    }
+
     /// The user as this request sees it.
     pub(super) fn visible_user(&self, call: &Call, key: &str) -> Result<Arc<User>, GraphError> {
         let id = key.parse().ok().or_else(|| self.directory.find_upn(key));
@@ -329,6 +243,19 @@ impl Tenant {
         let id = key.parse().ok().or_else(|| self.directory.find_upn(key));
         id.filter(|id: &UserId| self.directory.live(*id).is_some()).ok_or_else(|| GraphError::not_found(key))
     }
+}
+
+/// The selection of a single user, which may name its mailbox settings; true where it does.
+fn select_of_one(text: Option<&str>) -> Result<(Select, bool), GraphError> {
+    let is_settings = |name: &&str| name.trim().eq_ignore_ascii_case("mailboxSettings");
+    let names: Vec<&str> = text.into_iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+    if !names.iter().any(is_settings) {
+        return Ok((Select::parse(text)?, false));
+    }
+    let others: Vec<&str> = names.into_iter().filter(|name| !is_settings(name)).collect();
+    let mut select = Select::named(&others)?;
+    select.note("mailboxSettings");
+    Ok((select, true))
 }
 
 impl UserType {

@@ -31,6 +31,7 @@ TYPES = [
     ("GET", r"/directory/subscriptions", "companySubscription", True),
     ("GET", rf"/directory/subscriptions/{KEY}", "companySubscription", False),
     ("GET", r"/organization", "organization", True),
+    ("GET", r"/groups", "group", True),
     ("GET", rf"/groups/{KEY}", "group", False),
     ("POST", rf"/groups/{KEY}/assignLicense", "group", False),
     ("GET", rf"/groups/{KEY}/(transitiveM|m)embers", "directoryObject", True),
@@ -39,7 +40,7 @@ TYPES = [
 ]
 
 # Numbers as plain text.
-COUNTS = [r"/users/\$count", rf"/groups/{KEY}/(transitiveM|m)embers(/(microsoft\.)?graph\.user)?/\$count"]
+COUNTS = [r"/(users|groups)/\$count", rf"/groups/{KEY}/(transitiveM|m)embers(/(microsoft\.)?graph\.user)?/\$count"]
 
 # JSON that is no entity: the member `value` holds a value of this type.
 VALUES = [
@@ -103,6 +104,12 @@ class Shapes:
             self.note(method, "$count")
             if not media.startswith("text/plain") or not re.fullmatch(rb"\xef\xbb\xbf?\d+|\d+", body):
                 self.fault(place, f"a count is {media} {body[:40]!r}")
+            return None
+        if method == "GET" and path == "/":
+            sets = json.loads(body)
+            good = sets["@odata.context"] == f"{self.origin}/v1.0/$metadata"
+            if not (good and all(set(entry) == {"name", "kind", "url"} for entry in sets["value"])):
+                self.fault(place, f"no service document: {body[:80]!r}")
             return None
         if any(method == known and re.fullmatch(pattern, path) for known, pattern in EMPTY):
             self.note(method, path)

@@ -68,10 +68,10 @@ def sign_in(call, origin, tenant):
     token = f"{origin}/{tenant}/oauth2/v2.0/token"
     refusals = [
         (f"{origin}/{uuid.uuid4()}/oauth2/v2.0/token", grant(), "invalid_request", 90002),
-        (token, grant(client_secret=""), "invalid_client", 7000215),
-        (token, grant(scope="User.Read"), "invalid_scope", 70011),
+        (token, grant(client_secret=""), "invalid_client", 7000218),
+        (token, grant(scope="User.Read"), "invalid_scope", 1002012),
         (token, grant(grant_type="password"), "unsupported_grant_type", 70003),
-        (token, grant(client_id=""), "unauthorized_client", 700016),
+        (token, grant(client_id=""), "invalid_request", 900144),
     ]
     for url, form, error, number in refusals:
         answer = call.http.post(url, data=form)
@@ -182,6 +182,10 @@ def groups(call, everybody):
     }
     stranger = next(user["id"] for user in everybody if user["id"] not in members)
     call("GET", f"/groups/{group}", 200)
+    call("GET", "/groups", 200)
+    call("GET", "/groups/$count", 200, headers=EVENTUAL)
+    call("GET", "/groups?$filter=startswith(displayName,'L')&$select=id,displayName&$top=1", 200)
+    assert {found["id"] for found in call.walk("/groups?$select=id&$top=1")} >= {group}
     properties = "id,assignedLicenses,licenseProcessingState,hasMembersWithLicenseErrors,onPremisesSyncEnabled,groupTypes"
     call("GET", f"/groups/{group}?$select={properties},membershipRule", 200)
     call("GET", f"/groups/{uuid.uuid4()}", 404, NOT_FOUND)
@@ -230,7 +234,11 @@ def others(call):
     call("GET", "/auditLogs/directoryAudits?$top=3", 200)
     call.walk("/auditLogs/directoryAudits?$top=20")
     call("GET", "/nonsense", 400)
-    call("GET", "/", 400)
+    call("GET", "/", 200)
+    call("GET", "/me", 400, "BadRequest")
+    call("GET", "/users?$skip=5", 400, BAD_REQUEST)
+    call("GET", "/users?$filter=mail eq 'x' or startswith(displayName,'a')&$select=id", 200)
+    call("GET", "/users?$orderby=displayName desc&$top=5", 200)
 
 
 def main(origin, tenant):

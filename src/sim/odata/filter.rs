@@ -1,10 +1,13 @@
-//! `$filter`: a parser for the small part of OData that the simulated tenant understands, and the rules which of it
-//! needs an advanced query. What is not understood is refused, never ignored.
+//! `$filter`: a parser for the part of OData that the simulated tenant understands. What a type takes of it is decided
+//! in `schema`; what is not understood here is refused there.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// A parsed filter. Paths keep their spelling, in lower case.
+/// Parentheses nest as deep as this at most: far above any real filter, and far below what the stack holds.
+const MOST_TOKENS: usize = 1000;
+
+/// A parsed filter. Paths are in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sim) enum Filter {
     And(Box<Filter>, Box<Filter>),
@@ -13,19 +16,39 @@ pub(in crate::sim) enum Filter {
     Compare {
         path: String,
         comparison: Comparison,
-        value: String,
+        value: Literal,
+    },
+    /// `path in ('a','b')`.
+    OneOf {
+        path: String,
+        values: Vec<Literal>,
     },
     /// `startswith(path,'text')`.
     StartsWith {
         path: String,
         text: String,
     },
-    /// `path/any(x:x/inner eq value)`.
+    /// `endswith(path,'text')`.
+    EndsWith {
+        path: String,
+        text: String,
+    },
+    /// `path eq null`.
+    IsNull {
+        path: String,
+    },
+    /// `path/any(x:x/inner eq value)`; the paths of `inner` begin below `x`, and are empty for `x` itself.
     Any {
         path: String,
-        inner: String,
-        value: String,
+        inner: Box<Filter>,
     },
+}
+
+/// A value as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::sim) struct Literal {
+    pub text: String,
+    pub is_quoted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +57,20 @@ pub(in crate::sim) enum Comparison {
     NotEqual,
     GreaterOrEqual,
     LessOrEqual,
+    Greater,
+    Less,
 }
 
 impl Filter {
     /// `None`: not in the understood part.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut parser = Parser { tokens: tokenize(text)?, position: 0 };
+        let tokens = tokenize(text).filter(|tokens| tokens.len() <= MOST_TOKENS)?;
+        let mut parser = Parser { tokens, position: 0 };
         let filter = parser.disjunction()?;
         (parser.position == parser.tokens.len()).then_some(filter)
     }
 
-    /// All leaves in order.
+    /// All leaves in order; an `any` is one.
     pub fn leaves(&self) -> Vec<&Filter> {
         match self {
             Filter::And(left, right) | Filter::Or(left, right) => {
@@ -53,19 +79,25 @@ impl Filter {
                 leaves
             }
             Filter::Not(inner) => inner.leaves(),
-            Filter::Compare { .. } | Filter::StartsWith { .. } | Filter::Any { .. } => vec![self],
+            Filter::Compare { .. }
+            | Filter::OneOf { .. }
+            | Filter::StartsWith { .. }
+            | Filter::EndsWith { .. }
+            | Filter::IsNull { .. }
+            | Filter::Any { .. } => vec![self],
         }
     }
 
-    /// Whether it needs `ConsistencyLevel: eventual` and `$count=true`. Graph: aad-advanced-queries.
-    pub fn is_advanced(&self) -> bool {
+    pub fn has_negation(&self) -> bool {
         match self {
-            Filter::And(left, right) | Filter::Or(left, right) => left.is_advanced() || right.is_advanced(),
+            Filter::And(left, right) | Filter::Or(left, right) => left.has_negation() || right.has_negation(),
             Filter::Not(_) => true,
-            Filter::Compare { path, comparison, .. } => {
-                *comparison == Comparison::NotEqual || path.ends_with("/$count")
-            }
-            Filter::StartsWith { .. } | Filter::Any { .. } => false,
+            Filter::Compare { .. }
+            | Filter::OneOf { .. }
+            | Filter::StartsWith { .. }
+            | Filter::EndsWith { .. }
+            | Filter::IsNull { .. }
+            | Filter::Any { .. } => false,
         }
     }
 
@@ -75,8 +107,49 @@ impl Filter {
             Filter::And(left, right) => left.holds(leaf) && right.holds(leaf),
             Filter::Or(left, right) => left.holds(leaf) || right.holds(leaf),
             Filter::Not(inner) => !inner.holds(leaf),
-            Filter::Compare { .. } | Filter::StartsWith { .. } | Filter::Any { .. } => leaf(self),
+            Filter::Compare { .. }
+            | Filter::OneOf { .. }
+            | Filter::StartsWith { .. }
+            | Filter::EndsWith { .. }
+            | Filter::IsNull { .. }
+            | Filter::Any { .. } => leaf(self),
         }
+    }
+
+    /// The path of a leaf.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Filter::Compare { path, .. }
+            | Filter::OneOf { path, .. }
+            | Filter::StartsWith { path, .. }
+            | Filter::EndsWith { path, .. }
+            | Filter::IsNull { path }
+            | Filter::Any { path, .. } => Some(path),
+            Filter::And(..) | Filter::Or(..) | Filter::Not(_) => None,
+        }
+    }
+
+    /// Cuts the variable of an `any` off every path; `None` where a path begins with something else.
+    fn below(self, variable: &str) -> Option<Self> {
+        let cut = |path: String| match path.strip_prefix(variable)? {
+            "" => Some(String::new()),
+            rest => rest.strip_prefix('/').map(str::to_owned),
+        };
+        let both = |left: Box<Filter>, right: Box<Filter>| {
+            Some((Box::new(left.below(variable)?), Box::new(right.below(variable)?)))
+        };
+        Some(match self {
+            Filter::And(left, right) => both(left, right).map(|(left, right)| Filter::And(left, right))?,
+            Filter::Or(left, right) => both(left, right).map(|(left, right)| Filter::Or(left, right))?,
+            Filter::Compare { path, comparison, value } => {
+                Filter::Compare { path: cut(path)?, comparison, value }
+            }
+            Filter::StartsWith { path, text } => Filter::StartsWith { path: cut(path)?, text },
+            Filter::EndsWith { path, text } => Filter::EndsWith { path: cut(path)?, text },
+            Filter::Not(_) | Filter::OneOf { .. } | Filter::IsNull { .. } | Filter::Any { .. } => {
+                return None;
+            }
+        })
     }
 }
 
@@ -87,6 +160,8 @@ impl Comparison {
             Comparison::NotEqual => left != right,
             Comparison::GreaterOrEqual => left >= right,
             Comparison::LessOrEqual => left <= right,
+            Comparison::Greater => left > right,
+            Comparison::Less => left < right,
         }
     }
 }
@@ -218,33 +293,38 @@ impl Parser {
             Token::Word(word) if word.eq_ignore_ascii_case("not") => {
                 Some(Filter::Not(Box::new(self.term()?)))
             }
-            Token::Word(word) if word.eq_ignore_ascii_case("startswith") => self.starts_with(),
+            Token::Word(word) if word.eq_ignore_ascii_case("startswith") => {
+                let (path, text) = self.path_and_text()?;
+                Some(Filter::StartsWith { path, text })
+            }
+            Token::Word(word) if word.eq_ignore_ascii_case("endswith") => {
+                let (path, text) = self.path_and_text()?;
+                Some(Filter::EndsWith { path, text })
+            }
             Token::Word(word) if self.peek() == Some(&Token::Open) => self.any(&word),
             Token::Word(word) => self.comparison(word.to_ascii_lowercase()),
             Token::Text(_) | Token::Close | Token::Comma | Token::Colon => None,
         }
     }
 
-    fn starts_with(&mut self) -> Option<Filter> {
+    /// `(path,'text')`.
+    fn path_and_text(&mut self) -> Option<(String, String)> {
         self.expect(&Token::Open)?;
         let Token::Word(path) = self.next()? else { return None };
         self.expect(&Token::Comma)?;
         let Token::Text(text) = self.next()? else { return None };
         self.expect(&Token::Close)?;
-        Some(Filter::StartsWith { path: path.to_ascii_lowercase(), text })
+        Some((path.to_ascii_lowercase(), text))
     }
 
     fn any(&mut self, word: &str) -> Option<Filter> {
-        let path = word.strip_suffix("/any")?.to_ascii_lowercase();
+        let path = word.to_ascii_lowercase().strip_suffix("/any")?.to_owned();
         self.expect(&Token::Open)?;
         let Token::Word(variable) = self.next()? else { return None };
         self.expect(&Token::Colon)?;
-        let Token::Word(inner) = self.next()? else { return None };
-        let inner = inner.strip_prefix(&format!("{variable}/"))?.to_ascii_lowercase();
-        let Token::Word(operator) = self.next()? else { return None };
-        let value = self.value()?;
+        let inner = self.disjunction()?.below(&variable.to_ascii_lowercase())?;
         self.expect(&Token::Close)?;
-        (operator.eq_ignore_ascii_case("eq")).then_some(Filter::Any { path, inner, value })
+        Some(Filter::Any { path, inner: Box::new(inner) })
     }
 
     fn comparison(&mut self, path: String) -> Option<Filter> {
@@ -254,14 +334,44 @@ impl Parser {
             "ne" => Comparison::NotEqual,
             "ge" => Comparison::GreaterOrEqual,
             "le" => Comparison::LessOrEqual,
+            "gt" => Comparison::Greater,
+            "lt" => Comparison::Less,
+            "in" => return self.one_of(path),
             _ => return None,
         };
+        if self.peek_word("null") {
+            self.next();
+            let is_null = Filter::IsNull { path };
+            return match comparison {
+                Comparison::Equal => Some(is_null),
+                Comparison::NotEqual => Some(Filter::Not(Box::new(is_null))),
+                Comparison::GreaterOrEqual
+                | Comparison::LessOrEqual
+                | Comparison::Greater
+                | Comparison::Less => None,
+            };
+        }
         Some(Filter::Compare { path, comparison, value: self.value()? })
     }
 
-    fn value(&mut self) -> Option<String> {
+    /// `('a','b')` after `in`.
+    fn one_of(&mut self, path: String) -> Option<Filter> {
+        self.expect(&Token::Open)?;
+        let mut values = Vec::new();
+        loop {
+            values.push(self.value()?);
+            match self.next()? {
+                Token::Comma => {}
+                Token::Close => return Some(Filter::OneOf { path, values }),
+                Token::Word(_) | Token::Text(_) | Token::Open | Token::Colon => return None,
+            }
+        }
+    }
+
+    fn value(&mut self) -> Option<Literal> {
         match self.next()? {
-            Token::Word(value) | Token::Text(value) => Some(value),
+            Token::Word(text) => Some(Literal { text, is_quoted: false }),
+            Token::Text(text) => Some(Literal { text, is_quoted: true }),
             Token::Open | Token::Close | Token::Comma | Token::Colon => None,
         }
     }
@@ -274,17 +384,23 @@ mod tests {
     #[test]
     fn what_is_understood_parses() {
         let cases = [
-            ("startswith(userPrincipalName,'a''b')", false),
-            ("accountEnabled eq true and userType eq 'Guest'", false),
-            ("assignedLicenses/$count ne 0", true),
-            ("not(startswith(userPrincipalName,'a')) and not(startswith(userPrincipalName,'b'))", true),
-            ("not (startswith(userPrincipalName,'a') or startswith(userPrincipalName,'b'))", true),
-            ("targetResources/any(t:t/id eq '7e06b566-15f3-4013-8bf8-79874d52e68a')", false),
-            ("activityDateTime ge 2026-01-01T00:00:00Z", false),
+            "startswith(userPrincipalName,'a''b')",
+            "accountEnabled eq true and userType eq 'Guest'",
+            "assignedLicenses/$count ne 0",
+            "not(startswith(userPrincipalName,'a')) and not(startswith(userPrincipalName,'b'))",
+            "not (startswith(userPrincipalName,'a') or startswith(userPrincipalName,'b'))",
+            "NOT startsWith(displayName, 'Conf')",
+            "targetResources/any(t:t/id eq '7e06b566-15f3-4013-8bf8-79874d52e68a')",
+            "assignedPlans/any(p:p/servicePlanId eq 7e06b566-15f3-4013-8bf8-79874d52e68a and p/service eq 'x')",
+            "activityDateTime ge 2026-01-01T00:00:00Z",
+            "endswith(mail,'@contoso.com')",
+            "department eq null",
+            "id in ('a', 'b') or createdDateTime lt 2026-01-01T00:00:00Z",
+            "proxyAddresses/any (p:p eq 'SMTP:a@contoso.com')",
+            "proxyAddresses/any(p:startswith(p,'smtp:'))",
         ];
-        for (text, is_advanced) in cases {
-            let filter = Filter::parse(text).unwrap_or_else(|| panic!("{text} parses"));
-            assert_eq!(filter.is_advanced(), is_advanced, "{text}");
+        for text in cases {
+            assert!(Filter::parse(text).is_some(), "{text}");
         }
         let Some(Filter::StartsWith { text, .. }) = Filter::parse("startswith(userPrincipalName,'a''b')")
         else {
@@ -295,14 +411,19 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
+        let deep = format!("{}a eq 1{}", "(".repeat(9999), ")".repeat(9999));
         for text in [
+            &deep,
             "",
             "accountEnabled",
-            "endswith(mail,'x')",
             "a eq 'b' and",
             "a eq 'b' c",
             "a eq 'open",
             "(a eq 1",
+            "contains(a,'b')",
+            "a/any(x:y eq 'b')",
+            "a/any(x:not(x eq 'b'))",
+            "a/any()",
         ] {
             assert_eq!(Filter::parse(text), None, "{text}");
         }

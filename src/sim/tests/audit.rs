@@ -72,3 +72,15 @@ fn events_are_forgotten_after_the_retention() {
         assert_eq!(lab.walk(AUDITS).len(), 0);
     }
 }
+
+#[test]
+fn one_event_is_found_by_its_id() {
+    let mut lab = Lab::new();
+    lab.member("kari");
+    lab.wait(Span::from_hours(1));
+    let event = lab.get(AUDITS).json["value"][0].clone();
+    let id = event["id"].as_str().expect("text").to_owned();
+    let single = lab.get(&format!("{AUDITS}/{id}"));
+    assert_eq!((single.status, &single.json["targetResources"]), (200, &event["targetResources"]));
+    assert_eq!(lab.get(&format!("{AUDITS}/Directory_none")).status, 404);
+}

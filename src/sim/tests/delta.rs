@@ -13,7 +13,7 @@ const DELTA: &str =
 
 impl Lab {
     /// One round from this link: all objects and the delta link.
-    fn round(&mut self, link: &str) -> (Vec<Value>, String) {
+    pub(super) fn round(&mut self, link: &str) -> (Vec<Value>, String) {
         let mut objects = Vec::new();
         let mut link = link.to_owned();
         loop {
@@ -275,4 +275,16 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_delta_may_name_the_manager() {
+    let mut lab = Lab::new();
+    let user = lab.add("kari", UserKind::WithoutMailbox, false);
+    let (objects, link) = lab.round("/users/delta?$select=id,displayName,manager");
+    assert_eq!(objects, [json!({"id": user, "displayName": "kari"})]);
+    lab.patch(&format!("/users/{user}"), json!({"displayName": "Kari"}));
+    assert_eq!(lab.round(&link).0, [json!({"id": user, "displayName": "Kari"})]);
+    assert_eq!(lab.get("/users/delta?$select=manager").status, 200);
+    assert_eq!(lab.get("/users/delta?$select=directReports").status, 400);
 }

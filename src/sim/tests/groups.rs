@@ -203,3 +203,105 @@ fn conflicting_plans_fail_in_the_background_with_their_name() {
     let reply = lab.post(&format!("/users/{user}/reprocessLicenseAssignment"), json!({}));
     assert!(reply.message().ends_with("are mutually exclusive"), "{}", reply.message());
 }
+
+#[test]
+fn twenty_members_are_added_at_once_all_or_none() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Assigned, true);
+    let users: Vec<UserId> =
+        (0..21).map(|number| lab.add(&format!("u{number}"), UserKind::WithoutMailbox, false)).collect();
+    let path = format!("/groups/{group}");
+    let bind = |users: &[UserId]| {
+        let all: Vec<String> = users.iter().map(|user| format!("{ROOT}/directoryObjects/{user}")).collect();
+        json!({ "members@odata.bind": all })
+    };
+    assert_eq!(lab.patch(&path, bind(&users)).status, 400, "21");
+    assert_eq!(lab.patch(&path, bind(&users[..20])).status, 204);
+    let again = lab.patch(&path, bind(&users[19..]));
+    assert!(
+        again.message().starts_with("One or more added object references already exist"),
+        "{}",
+        again.json
+    );
+    let unknown = json!({"members@odata.bind": [format!("{ROOT}/directoryObjects/{group}")]});
+    assert_eq!(lab.patch(&path, unknown).status, 404);
+    assert_eq!(lab.get_eventual(&format!("{path}/members/$count")).response.body, b"20");
+    assert_eq!(lab.tenant.writes()[1].group, Some(group));
+    lab.wait(Span::from_hours(1));
+    assert_eq!(lab.tenant.seats(SPE_E3).map(|seats| seats.consumed), Some(10), "the worker follows");
+    assert_eq!(lab.patch(&path, json!({"nosuch": 1})).status, 400);
+    assert_eq!(lab.patch(&path, json!({"displayName": "Other"})).status, 501);
+    assert_eq!(lab.patch(&path, json!({"members@odata.bind": "x"})).status, 400);
+}
+
+#[test]
+fn members_with_licence_errors_are_listed_and_their_groups_found() {
+    let mut lab = Lab::new();
+    let (full, other) =
+        (group(&mut lab, Membership::Assigned, true), group(&mut lab, Membership::Assigned, false));
+    lab.tenant.set_seats(START, SPE_E3, 1);
+    for name in ["anna", "bo"] {
+        let user = lab.add(name, UserKind::WithoutMailbox, false);
+        lab.tenant.add_member(lab.now, full, user);
+        lab.tenant.add_member(lab.now, other, user);
+    }
+    lab.wait(Span::from_hours(1));
+    let failed = lab.get(&format!("/groups/{full}/membersWithLicenseErrors?$select=id,displayName"));
+    assert_eq!(failed.json["value"].as_array().map(Vec::len), Some(1), "{}", failed.json);
+    assert_eq!(failed.json["value"][0]["@odata.type"], "#microsoft.graph.user");
+    assert_eq!(lab.get(&format!("/groups/{other}/membersWithLicenseErrors")).json["value"], json!([]));
+    let found = lab.get("/groups?$filter=hasMembersWithLicenseErrors eq true&$select=id");
+    assert_eq!(found.ids(), [full.to_string()]);
+}
+
+#[test]
+fn a_user_tells_its_groups() {
+    let mut lab = Lab::new();
+    let [outer, inner] =
+        [false, false].map(|is_licensing| group(&mut lab, Membership::Assigned, is_licensing));
+    lab.tenant.nest_group(START, outer, inner);
+    let user = lab.add("kari", UserKind::WithoutMailbox, false);
+    lab.tenant.add_member(START, inner, user);
+    let mut both = [outer.to_string(), inner.to_string()];
+    both.sort();
+    for key in [user.to_string(), "kari@contoso.com".to_owned()] {
+        let direct = lab.get(&format!("/users/{key}/memberOf?$select=id,displayName"));
+        assert_eq!(
+            direct.json["value"],
+            json!([{"@odata.type": "#microsoft.graph.group", "id": inner, "displayName": "A group"}])
+        );
+        assert_eq!(lab.get(&format!("/users/{key}/transitiveMemberOf")).ids(), both);
+        let cast = format!("/users/{key}/transitiveMemberOf/microsoft.graph.group");
+        let page = lab.get_eventual(&format!("{cast}?$count=true&$filter=startswith(displayName,'a')"));
+        assert_eq!((page.ids(), &page.json["@odata.count"]), (both.to_vec(), &json!(2)));
+        assert!(page.json["value"][0].get("@odata.type").is_none(), "the cast says it");
+        assert_eq!(lab.get_eventual(&format!("{cast}/$count")).response.body, b"2");
+        assert_eq!(lab.get(&format!("{cast}/$count")).status, 400);
+        assert_eq!(
+            lab.get(&format!("/users/{key}/memberOf/microsoft.graph.directoryRole")).json["value"],
+            json!([])
+        );
+    }
+    assert_eq!(lab.get("/users/nobody@contoso.com/memberOf").status, 404);
+    assert_eq!(lab.walk(&format!("/users/{user}/transitiveMemberOf?$top=1")).len(), 2);
+}
+
+#[test]
+fn a_group_shows_unasked_what_graph_shows() {
+    let mut lab = Lab::new();
+    let group = group(&mut lab, Membership::Dynamic("user.department -eq \"HR\"".to_owned()), true);
+    let shown = lab.get(&format!("/groups/{group}")).json;
+    assert_eq!(shown["createdDateTime"], json!(START.to_string()));
+    assert_eq!(
+        (&shown["membershipRuleProcessingState"], &shown["proxyAddresses"]),
+        (&json!("On"), &json!([]))
+    );
+    for name in ["membershipRule", "onPremisesSyncEnabled", "visibility", "isAssignableToRole"] {
+        assert!(shown.get(name).is_some(), "{name}");
+    }
+    assert!(
+        shown["securityIdentifier"].as_str().is_some_and(|text| text.starts_with("S-1-12-1-")),
+        "{shown}"
+    );
+    assert!(shown.get("assignedLicenses").is_none(), "only when selected");
+}

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{PlanId, SkuId};
+use crate::sim::scenario::products::{EXCHANGE_S_STANDARD, EXCHANGESTANDARD};
 
 fn add(sku: SkuId) -> Value {
     json!({"addLicenses": [{"skuId": sku, "disabledPlans": []}], "removeLicenses": []})
@@ -84,6 +85,35 @@ fn plans_that_exclude_or_need_each_other_are_refused() {
     lab.tenant.forbid_plans_together(extra, TEAMS1);
     let reply = lab.post(&format!("/users/{user}/assignLicense"), both);
     assert!(reply.message().ends_with("are mutually exclusive"), "{}", reply.message());
+}
+
+#[test]
+fn the_two_plans_of_exchange_exclude_each_other() {
+    let mut lab = Lab::new();
+    let plan = ServicePlan::new(EXCHANGE_S_STANDARD, "EXCHANGE_S_STANDARD", "exchange");
+    let part_number = "EXCHANGESTANDARD".to_owned();
+    lab.tenant.add_sku(START, NewSku { sku: EXCHANGESTANDARD, part_number, plans: vec![plan], seats: 5 });
+    let text = format!(
+        "License assignment failed because service plans {EXCHANGE_S_STANDARD}, {EXCHANGE_S_ENTERPRISE} are mutually \
+         exclusive"
+    );
+    let both = json!({"addLicenses": [{"skuId": SPE_E3}, {"skuId": EXCHANGESTANDARD}], "removeLicenses": []});
+    let new = lab.add("new", UserKind::WithoutMailbox, false);
+    let held = lab.member("held");
+    for (user, body) in [(new, both), (held, add(EXCHANGESTANDARD))] {
+        let reply = lab.post(&format!("/users/{user}/assignLicense"), body);
+        assert_eq!((reply.status, reply.message()), (400, text.as_str()));
+    }
+    let swap = json!({"addLicenses": [{"skuId": EXCHANGESTANDARD}], "removeLicenses": [SPE_E3]});
+    assert_eq!(lab.post(&format!("/users/{held}/assignLicense"), swap).status, 200, "one for the other");
+    let without = json!({
+        "addLicenses": [{"skuId": SPE_E3, "disabledPlans": [EXCHANGE_S_ENTERPRISE]}], "removeLicenses": [],
+    });
+    assert_eq!(
+        lab.post(&format!("/users/{held}/assignLicense"), without).status,
+        200,
+        "a disabled plan is none"
+    );
 }
 
 #[test]

@@ -26,6 +26,16 @@ fn a_walk_sees_every_user_once() {
 }
 
 #[test]
+fn pages_with_sign_ins_are_smaller() {
+    let mut lab = Lab::new();
+    crowd(&mut lab, 501);
+    let page = lab.get("/users?$top=999&$select=id,signInActivity");
+    assert_eq!(page.json["value"].as_array().map(Vec::len), Some(500));
+    assert_eq!(lab.walk("/users?$top=999&$select=id,signInActivity").len(), 501);
+    assert_eq!(lab.get("/users?$top=999&$select=id").json["value"].as_array().map(Vec::len), Some(501));
+}
+
+#[test]
 fn without_select_only_the_default_set_comes() {
     let mut lab = Lab::new();
     lab.member("kari");
@@ -59,6 +69,28 @@ fn mailbox_settings_are_a_single_users_matter() {
     );
     let reply = lab.get(&format!("/users/{user}?$select=id,mailboxSettings"));
     assert_eq!(reply.json["mailboxSettings"]["userPurpose"], "user");
+}
+
+#[test]
+fn mailbox_settings_are_read_one_by_one() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    let without = lab.add("ola", UserKind::WithoutMailbox, false);
+    let path = format!("/users/{user}/mailboxSettings");
+    for name in ["timeZone", "TIMEZONE"] {
+        let zone = lab.get(&format!("{path}/{name}"));
+        let context = format!("{ROOT}/$metadata#users('{user}')/mailboxSettings/timeZone");
+        assert_eq!(
+            zone.json,
+            json!({"@odata.context": context, "value": "W. Europe Standard Time"}),
+            "{name}"
+        );
+    }
+    assert_eq!(lab.get(&format!("{path}/automaticRepliesSetting")).json["status"], "disabled");
+    assert_eq!(lab.get(&format!("{path}/workingHours")).json["startTime"], "08:00:00.0000000");
+    assert_eq!(lab.get(&format!("{path}/nosuch")).status, 400);
+    let reply = lab.get(&format!("/users/{without}/mailboxSettings/timeZone"));
+    assert_eq!((reply.status, reply.code()), (404, "MailboxNotEnabledForRESTAPI"));
 }
 
 #[test]

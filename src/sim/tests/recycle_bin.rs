@@ -94,6 +94,10 @@ fn a_taken_name_stops_the_restore_unless_another_is_given() {
     let reply = lab.post(&path, json!({}));
     assert_eq!((reply.status, reply.code()), (400, "Request_BadRequest"));
     assert_eq!(reply.json["error"]["details"][0]["target"], "userPrincipalName");
+    for bad in ["kari2@fabrikam.com", "kari 2@contoso.com", "@contoso.com", "kari2", "kari.@contoso.com"] {
+        let reply = lab.post(&path, json!({"newUserPrincipalName": bad}));
+        assert_eq!((reply.status, reply.message()), (400, "Property userPrincipalName is invalid."), "{bad}");
+    }
     let reply = lab.post(&path, json!({"newUserPrincipalName": "kari2@contoso.com"}));
     assert_eq!((reply.status, &reply.json["userPrincipalName"]), (200, &json!("kari2@contoso.com")));
 }
@@ -170,4 +174,47 @@ fn a_user_deleted_again_gets_a_new_clock() {
     assert!(lab.tenant.is_in_recycle_bin(user));
     lab.wait(Span::from_days(15));
     assert!(!lab.tenant.is_in_recycle_bin(user));
+}
+
+#[test]
+fn the_bin_is_cast_to_a_type_and_counted() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    lab.delete(&format!("/users/{user}"));
+    let items = "/directory/deletedItems";
+    for cast in ["graph.user", "microsoft.graph.user", "Microsoft.Graph.User"] {
+        let single = lab.get(&format!("{items}/{user}/{cast}?$select=id"));
+        assert_eq!(
+            (&single.json["id"], &single.json["@odata.context"]),
+            (&json!(user), &json!(format!("{ROOT}/$metadata#users(id)/$entity"))),
+            "{cast}"
+        );
+        assert_eq!(
+            lab.get(&format!("{items}/{cast}/$count")).message(),
+            "$count is not currently supported."
+        );
+        assert_eq!(lab.get_eventual(&format!("{items}/{cast}/$count")).response.body, b"1");
+    }
+    let none = lab.get_eventual(&format!("{items}/graph.user/$count?$filter=startswith(displayName,'z')"));
+    assert_eq!(none.response.body, b"0");
+    assert_eq!(lab.get(&format!("{items}/{user}/graph.group")).status, 404);
+    assert_eq!(lab.get(&format!("{items}/{user}/graph.nonsense")).status, 400);
+    for cast in ["graph.group", "microsoft.graph.group"] {
+        let groups = lab.get(&format!("{items}/{cast}?$select=id,displayName"));
+        assert_eq!((groups.status, &groups.json["value"]), (200, &json!([])), "{cast}");
+        assert_eq!(lab.get_eventual(&format!("{items}/{cast}/$count")).response.body, b"0");
+        assert_eq!(lab.get(&format!("{items}/{cast}?$filter=nosuch eq 'x'")).status, 400);
+    }
+    for kind in ["application", "servicePrincipal", "administrativeUnit", "device"] {
+        assert_eq!(lab.get(&format!("{items}/microsoft.graph.{kind}")).status, 403, "{kind}");
+    }
+    lab.tenant.set_roles(&["Directory.Read.All"]);
+    lab.token = lab.tenant.issue_token(lab.now, Span::from_hours(1));
+    for kind in ["application", "servicePrincipal", "administrativeUnit", "device"] {
+        assert_eq!(lab.get(&format!("{items}/microsoft.graph.{kind}")).json["value"], json!([]), "{kind}");
+        let count = format!("{items}/microsoft.graph.{kind}/$count");
+        assert_eq!(lab.get(&count).message(), "$count is not currently supported.", "{kind}");
+        let counted = lab.get_eventual(&format!("{count}?$filter=appId eq 'x'"));
+        assert_eq!(counted.response.body, b"0", "{kind}");
+    }
 }

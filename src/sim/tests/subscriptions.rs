@@ -75,3 +75,14 @@ fn the_organization_names_the_tenant() {
     assert_eq!(reply.json["value"][0]["id"], lab.tenant.id().to_string());
     assert_eq!(reply.json["value"][0]["verifiedDomains"][0]["name"], "contoso.com");
 }
+
+#[test]
+fn the_organization_is_found_by_its_id() {
+    let mut lab = Lab::new();
+    let id = lab.tenant.id().to_string();
+    for target in [format!("/organization/{id}"), format!("/organization('{id}')")] {
+        let reply = lab.get(&format!("{target}?$select=id,displayName"));
+        assert_eq!((reply.status, &reply.json["displayName"]), (200, &"Contoso".into()), "{target}");
+    }
+    assert_eq!(lab.get("/organization/11111111-1111-4111-8111-111111111111").status, 404);
+}

@@ -55,3 +55,23 @@ fn selection_and_small_pages_are_cheaper() {
     assert_eq!(cost(&mut lab, "/users?$select=id&$top=5").as_deref(), Some("1"));
     assert_eq!(cost(&mut lab, "/subscribedSkus").as_deref(), Some("3"));
 }
+
+#[test]
+fn a_write_that_is_refused_for_its_units_costs_no_write() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    lab.tenant.set_quota(Quota::Custom { units_per_10s: 1, writes_per_150s: 2 });
+    let path = format!("/users/{user}");
+    let statuses: Vec<u16> =
+        (0..4).map(|_| lab.patch(&path, json!({"usageLocation": "SE"})).status).collect();
+    assert_eq!(statuses, [204, 429, 429, 429]);
+    lab.wait(Span::from_secs(10));
+    assert_eq!(lab.patch(&path, json!({"usageLocation": "DE"})).status, 204);
+}
+
+#[test]
+fn an_error_that_was_charged_says_so() {
+    let mut lab = Lab::new();
+    let missing = lab.get("/users/nobody@contoso.com");
+    assert_eq!((missing.status, missing.response.header("x-ms-resource-unit")), (404, Some("1")));
+}
