@@ -80,7 +80,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
-    /// Write the state to a portable file
+    /// Write the state to a portable file, readable by you alone; an older backup is replaced, another file is not
     Backup(BackupArgs),
     /// Read a backup into an empty state
     RestoreState(BackupArgs),

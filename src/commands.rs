@@ -6,15 +6,22 @@ mod check;
 mod completions;
 mod demo;
 mod doctor;
-mod run;
+mod owner;
+mod private;
+pub mod run;
 mod sample;
 mod schema;
 mod session;
 pub mod setup;
 mod simulate;
 
+use std::time::Duration;
+
 use crate::cli::{Cli, Command, Exit};
 use crate::control::Question;
+
+/// How long the end of the process waits for threads that still do something when everything is said and done.
+pub const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// Runs one command.
 pub async fn dispatch(cli: Cli) -> Exit {

@@ -2,6 +2,9 @@
 //! backup.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind};
+use std::path::Path;
 
 use crate::cli::{
     ApplyArgs, BackupArgs, Exit, Global, HistoryArgs, HoldArgs, OutputFormat, PlanArgs, ReportArgs,
@@ -16,9 +19,10 @@ use crate::report::questions;
 use crate::report::status::{PassOutcome, TenantView};
 use crate::report::table::{self, Style};
 use crate::report::words;
+use crate::store::backup;
 use crate::store::journal::Line;
 
-use super::session;
+use super::{private, session};
 
 /// Asks and prints the answers.
 pub async fn ask(global: &Global, question: Question) -> Exit {
@@ -100,6 +104,11 @@ pub async fn history(global: &Global, arguments: HistoryArgs) -> Exit {
 
 /// `mailkeeper backup`
 pub async fn backup(global: &Global, arguments: &BackupArgs) -> Exit {
+    // Asked first: nobody waits for a large state only to be refused.
+    if let Err(text) = replaceable(&arguments.file) {
+        eprintln!("mailkeeper: {text}");
+        return Exit::Failed;
+    }
     let answers = match session::ask(global, Question::Backup).await {
         Ok(answers) => answers,
         Err(exit) => return exit,
@@ -108,10 +117,7 @@ pub async fn backup(global: &Global, arguments: &BackupArgs) -> Exit {
         eprintln!("mailkeeper: a backup file holds one tenant: name it with --tenant");
         return Exit::Usage;
     };
-    // Beside the target first, so that an older backup is never half overwritten.
-    let partial = arguments.file.with_extension("partial");
-    let written = std::fs::write(&partial, text).and_then(|()| std::fs::rename(&partial, &arguments.file));
-    match written {
+    match private::write(&arguments.file, text.as_bytes()) {
         Ok(()) => {
             eprintln!("wrote the state of {tenant} to {}", arguments.file.display());
             Exit::Done
@@ -120,6 +126,21 @@ pub async fn backup(global: &Global, arguments: &BackupArgs) -> Exit {
             eprintln!("mailkeeper: {} cannot be written: {error}", arguments.file.display());
             Exit::Failed
         }
+    }
+}
+
+/// An older backup may be replaced, and nothing else.
+fn replaceable(path: &Path) -> Result<(), String> {
+    let place = path.display();
+    match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(format!("{place} is there and cannot be read: {error}")),
+        Ok(file) => match backup::header(&mut BufReader::new(file)) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!(
+                "{place} is there and is no backup of mailkeeper, so it is not replaced: name another file"
+            )),
+        },
     }
 }
 

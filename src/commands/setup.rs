@@ -29,7 +29,7 @@ use crate::store::shelf::Shelf;
 use crate::store::sled::{Opened, SledKv};
 use crate::store::{self, TenantStore, backup};
 
-use super::backups;
+use super::{backups, owner};
 
 /// Reads the settings; prints everything that is wrong with them.
 pub fn settings(global: &Global) -> Result<Settings, Exit> {
@@ -56,6 +56,8 @@ pub type Member = (Reconciler, Desk);
 pub enum Error {
     #[error("the state in {directory} is in use by another mailkeeper that does not answer on {socket}")]
     InUse { directory: String, socket: String },
+    #[error("{text}")]
+    NotOurs { text: String },
     #[error("the state in {directory} cannot be opened: {text}")]
     State { directory: String, text: String },
     #[error("tenant {tenant}: {text}")]
@@ -137,6 +139,8 @@ struct State {
 fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<State, Error> {
     let directory = settings.state.join("db");
     let path = directory.display().to_string();
+    owner::check(&settings.state).map_err(|text| Error::NotOurs { text })?;
+    owner::close_to_others(&settings.state);
     match SledKv::open(&directory, clock.now()) {
         Ok((kv, Opened::Good)) => Ok(State { kv: Arc::new(kv), is_old: false, is_lost: false }),
         Ok((kv, Opened::RolledBack { flushes, found })) => {
@@ -159,7 +163,15 @@ fn open_state(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<State, Erro
         Err(store::Error::InUse { .. }) => {
             Err(Error::InUse { directory: path, socket: settings.control_socket.display().to_string() })
         }
-        Err(error) => Err(Error::State { directory: path, text: chain(&error) }),
+        Err(error) => {
+            // The path is named by ours already.
+            let text = match &error {
+                store::Error::Open { source, .. } => source.to_string(),
+                other => chain(other),
+            };
+            let foreign = owner::foreign(&settings.state).map(|foreign| format!("; {foreign}"));
+            Err(Error::State { directory: path, text: text + &foreign.unwrap_or_default() })
+        }
     }
 }
 
@@ -374,7 +386,13 @@ fn try_restore(global: &Global, arguments: &BackupArgs) -> Result<String, Exit> 
         Exit::Failed
     };
     let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock::new());
-    let State { kv, .. } = open_state(&settings, &clock).map_err(|error| failed(chain(&error)))?;
+    let opened = open_state(&settings, &clock);
+    let State { kv, .. } = opened.map_err(|error| match error {
+        Error::InUse { directory, .. } => failed(format!(
+            "the state in {directory} is in use: stop the daemon first (systemctl stop mailkeeper), and start it afterwards"
+        )),
+        Error::NotOurs { .. } | Error::State { .. } | Error::Tenant { .. } => failed(chain(&error)),
+    })?;
     let file = File::open(&arguments.file)
         .map_err(|error| failed(format!("{} cannot be read: {error}", arguments.file.display())))?;
     let tenant =

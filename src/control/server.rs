@@ -37,14 +37,17 @@ impl Socket {
         let at_path = |source| Error { path: path.to_owned(), source };
         if path.exists() {
             if std::os::unix::net::UnixStream::connect(path).is_ok() {
-                let source =
-                    std::io::Error::new(std::io::ErrorKind::AddrInUse, "another mailkeeper listens on it");
+                let source = std::io::Error::new(
+                    std::io::ErrorKind::AddrInUse,
+                    "another mailkeeper listens on it; stop that one first",
+                );
                 return Err(at_path(source));
             }
             std::fs::remove_file(path).map_err(at_path)?;
         }
-        if let Some(folder) = path.parent() {
+        if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
             std::fs::create_dir_all(folder).map_err(at_path)?;
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o750)).map_err(at_path)?;
         }
         let listener = UnixListener::bind(path).map_err(at_path)?;
         // The group may ask, too: operators need not be the service's own user.

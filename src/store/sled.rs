@@ -105,7 +105,8 @@ impl SledKv {
         if let Some(old) = db.take() {
             close(old, limit).map_err(|refusal| refusal.into_error(&self.path))?;
         }
-        *db = Some(open_db(&self.path).map_err(|refusal| refusal.into_error(&self.path))?);
+        let reopened = open_when_free(&self.path, limit);
+        *db = Some(reopened.map_err(|refusal| refusal.into_error(&self.path))?);
         drop(db);
         self.poison.clear();
         Ok(self.rolled_back()?.unwrap_or(Opened::Good))
@@ -298,6 +299,23 @@ fn close(db: Db, limit: Duration) -> std::result::Result<(), Refusal> {
     closed.recv_timeout(limit).map_err(|_| {
         Refusal::Machine("sled does not close; a restart of the process frees its files".to_owned())
     })
+}
+
+/// The lock of files that were just closed may outlive them for a moment: a program that is being started from another
+/// thread has them, too, until it runs.
+#[expect(clippy::disallowed_methods, reason = "everything here blocks, and no test waits for it")]
+fn open_when_free(path: &Path, limit: Duration) -> std::result::Result<Db, Refusal> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let mut waited = Duration::ZERO;
+    loop {
+        match open_db(path) {
+            Err(Refusal::InUse) if waited < limit => {
+                thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn refusal(error: &SledError) -> Refusal {

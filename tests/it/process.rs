@@ -5,6 +5,7 @@ mod acting;
 mod asking;
 mod changing;
 mod daemon;
+mod files;
 mod four_eyes;
 mod hostile;
 mod identity;
