@@ -84,7 +84,7 @@ pub enum Command {
     Backup(BackupArgs),
     /// Read a backup into an empty state
     RestoreState(BackupArgs),
-    /// Serve a simulated tenant on loopback
+    /// Serve a simulated tenant on loopback; it prints how to cause an accident there
     Simulate(SimulateArgs),
     /// A month of a simulated tenant in about a minute
     Demo(DemoArgs),
@@ -207,7 +207,14 @@ pub struct SimulateArgs {
     /// No throttling, no stale reads, no lost replies
     #[arg(long)]
     pub polite: bool,
-    /// Write settings and a policy for the simulated tenant into this directory
+    /// Grant the applications one more permission, such as User.ReadWrite.All for changing users by hand
+    #[arg(long, value_name = "PERMISSION")]
+    pub grant: Vec<String>,
+    /// Serve https, and write the certificate of the authority that vouches for it, made anew at each start, into FILE
+    #[arg(long, value_name = "FILE")]
+    pub tls: Option<PathBuf>,
+    /// Write settings, a policy and a secret for the simulated tenant into this directory; files that differ are not
+    /// replaced
     #[arg(long)]
     pub write_config: Option<PathBuf>,
 }

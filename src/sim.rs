@@ -125,6 +125,9 @@ pub mod switches;
 // The tenant itself.
 pub mod tenant;
 
+// https on loopback, with an authority made at start.
+pub mod tls;
+
 // Sign-in: tokens and the discovery documents.
 pub mod token;
 

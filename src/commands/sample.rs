@@ -1,5 +1,7 @@
 //! Settings and policy for a simulated company: what `simulate` writes and `demo` runs with.
 
+use std::path::Path;
+
 use crate::model::TenantId;
 use crate::sim::scenario::{Company, FRONTLINE_DEPARTMENT, GROUP_LICENSED_DEPARTMENT};
 
@@ -71,8 +73,16 @@ limits:
 }
 
 /// Settings for a simulated tenant at `origin` (`http://127.0.0.1:8443`), with everything below `directory`.
-pub fn settings(tenant: TenantId, origin: &str, directory: &std::path::Path, mode: &str) -> String {
+/// `authority`: the certificate that vouches for an `origin` with https.
+pub fn settings(
+    tenant: TenantId,
+    origin: &str,
+    authority: Option<&Path>,
+    directory: &Path,
+    mode: &str,
+) -> String {
     let directory = directory.display();
+    let authority = authority.map(|file| format!(", ca_file: \"{}\"", file.display())).unwrap_or_default();
     format!(
         r#"# A simulated tenant on loopback. Secrets of simulated tenants are not secret.
 mode: {mode}
@@ -88,7 +98,7 @@ tenants:
     auth:
       client_id: 4b2b8a50-0000-4000-8000-3c2f2d6b7f10
       client_secret_file: {directory}/secret
-    endpoints: {{ graph: "{origin}/v1.0", login: "{origin}" }}
+    endpoints: {{ graph: "{origin}/v1.0", login: "{origin}"{authority} }}
 "#
     )
 }
@@ -104,9 +114,14 @@ mod tests {
         let company = Company::build(100, 7);
         let parsed = Policy::parse("policy.yaml", &policy(&company)).expect("the policy is good");
         assert!(parsed.needs_mailbox_kind());
-        let directory = std::path::Path::new("/nowhere");
-        let text = settings(TenantId::from_u128(1), "http://127.0.0.1:8443", directory, "act");
-        Settings::parse("mailkeeper.yaml", &text, directory, &ProcessEnvironment)
-            .expect("the settings are good");
+        let directory = Path::new("/nowhere");
+        let authority = Some(Path::new("/nowhere/ca.pem"));
+        for (origin, authority) in [("http://127.0.0.1:8443", None), ("https://127.0.0.1:8443", authority)] {
+            let text = settings(TenantId::from_u128(1), origin, authority, directory, "act");
+            let settings = Settings::parse("mailkeeper.yaml", &text, directory, &ProcessEnvironment)
+                .expect("the settings are good");
+            let endpoints = settings.tenants[0].endpoints.as_ref().expect("they are written");
+            assert_eq!(endpoints.ca_file.as_deref(), authority);
+        }
     }
 }

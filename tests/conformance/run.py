@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Foreign clients against `mailkeeper simulate`: Microsoft's Python SDK, Microsoft's JavaScript client, and a sweep over every
-endpoint whose answers are checked against Microsoft's schema.
+"""Foreign clients against `mailkeeper simulate`: Microsoft's Python SDK, Microsoft's JavaScript client, plain msal, and a
+sweep over every endpoint whose answers are checked against Microsoft's schema.
 
 usage: tests/conformance/run.py PROGRAM WORK_DIRECTORY
 

@@ -68,6 +68,13 @@ def main(program, work, node):
         good &= judge(proxy.exchanges, proxy.origin)
         good &= run("throttling by quota", [sys.executable, HERE / "impatience.py", *arguments], environment)
         good &= impatience.judge(proxy.exchanges, needs_one=True)
+    own = pathlib.Path(work) / "simulated.pem"
+    with simulation.tenant(program, users=USERS, seed=3, tls=own) as (port, tenant):
+        arguments, trusting = [f"https://localhost:{port}", tenant], trust(own)
+        command = [sys.executable, HERE / "official_sdk.py", *arguments]
+        good &= run("official Python SDK, over the tenant's own https", command, trusting)
+        command = [sys.executable, HERE / "plain_msal.py", *arguments]
+        good &= run("msal and requests, over the tenant's own https", command, trusting)
     with simulation.tenant(program, users=USERS, seed=5, is_polite=False) as (port, tenant):
         with simulation.Proxy(port, leaf) as proxy:
             command = [sys.executable, HERE / "impatience.py", proxy.origin, tenant, "misbehaving"]

@@ -40,10 +40,11 @@ class Exchange:
 
 
 @contextlib.contextmanager
-def tenant(program, *, users, seed, is_polite=True):
-    """Runs `mailkeeper simulate` on a free port; yields (port, tenant id)."""
+def tenant(program, *, users, seed, is_polite=True, tls=None):
+    """Runs `mailkeeper simulate` on a free port; yields (port, tenant id). `tls`: the file for its own authority."""
     command = [program, "simulate", "--listen", "127.0.0.1:0", "--users", str(users), "--seed", str(seed)]
     command += ["--polite"] if is_polite else []
+    command += ["--tls", str(tls)] if tls else []
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         text = ""
@@ -54,7 +55,7 @@ def tenant(program, *, users, seed, is_polite=True):
             text += line
         # Nobody else reads the pipe; a full one would stop the tenant.
         threading.Thread(target=process.stderr.read, daemon=True).start()
-        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/v1\.0", text).group(1))
+        port = int(re.search(r"https?://127\.0\.0\.1:(\d+)/v1\.0", text).group(1))
         yield port, re.search(r"simulated tenant ([0-9a-f-]{36})", text).group(1)
     finally:
         process.send_signal(signal.SIGINT)

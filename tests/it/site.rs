@@ -88,7 +88,7 @@ impl Site {
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("loopback has a free port");
         let origin = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (stop, stopped) = oneshot::channel();
-        RUNTIME.spawn(serve(listener, transport, async {
+        RUNTIME.spawn(serve(listener, None, transport, async {
             let _ = stopped.await;
         }));
         Self::furnished(company, tenant, faults, origin, Server::Simulation { _stop: stop })

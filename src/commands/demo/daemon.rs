@@ -103,7 +103,7 @@ fn settings(
     };
     written("policy.yaml", &sample::policy(company))?;
     written("secret", "simulated\n")?;
-    let text = sample::settings(tenant, origin, directory, mode);
+    let text = sample::settings(tenant, origin, None, directory, mode);
     Settings::parse("mailkeeper.yaml", &text, directory, &ProcessEnvironment)
         .map_err(|faults| crate::policy::render(&faults, crate::policy::Format::Text))
 }

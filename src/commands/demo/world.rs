@@ -103,7 +103,7 @@ impl World {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve(listener, self.transport.clone(), async {
+        let server = tokio::spawn(serve(listener, None, self.transport.clone(), async {
             let _ = stopped.await;
         }));
         Ok((origin, Served { _stop: stop, _server: server }))

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::graph::transport::{Transport, TransportError};
+use crate::graph::transport::{
+    ReqwestTransport, Transport, TransportError, TransportOptions, TransportSetupError,
+};
 use crate::sim::clock::{StepClock, TokioClock};
 use crate::sim::faults::{Faults, Rates};
 use crate::sim::network::SimTransport;
 use crate::sim::serve::serve;
+use crate::sim::tls::Identity;
 
 /// A transport on which one kind of fault always happens, a user to write to, and a token.
 fn faulty(set: impl FnOnce(&mut Rates)) -> (SimTransport, UserId, String) {
@@ -145,7 +148,7 @@ async fn over_a_socket_links_point_back_to_it() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, transport.clone(), async { drop(stopped.await) }));
+    let server = tokio::spawn(serve(listener, None, transport.clone(), async { drop(stopped.await) }));
     let request = format!(
         "GET /v1.0/users?$select=id&$top=1 HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
         lab.token
@@ -161,10 +164,45 @@ async fn over_a_socket_links_point_back_to_it() {
 }
 
 #[tokio::test]
+async fn over_tls_only_who_trusts_its_authority_is_served_and_links_say_https() {
+    let lab = Lab::new();
+    let token = lab.token.clone();
+    let transport = SimTransport::new(lab.tenant, Arc::new(StepClock::new(START)), Faults::none());
+    let identity = Identity::generate().expect("chance");
+    let authority = identity.authority.clone();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async { drop(stopped.await) };
+    let server = tokio::spawn(async move { serve(listener, Some(&identity), transport, shutdown).await });
+    // Says nothing, and holds nobody up.
+    let silent = tokio::net::TcpStream::connect(address).await.expect("listening");
+    let client = |authorities: Option<&str>| {
+        let authorities = authorities.map(str::to_owned);
+        ReqwestTransport::new(TransportOptions { authorities, ..TransportOptions::default() })
+    };
+    for host in ["127.0.0.1", "localhost"] {
+        let origin = format!("https://{host}:{}", address.port());
+        let request = HttpRequest::new(Method::Get, format!("{origin}/v1.0/users?$top=1&$select=id"))
+            .with_header("authorization", format!("Bearer {token}"));
+        let trusting = client(Some(&authority)).expect("a certificate");
+        let answer = trusting.send(request.clone()).await.expect("trusted");
+        let body: Value = serde_json::from_slice(&answer.body).expect("JSON");
+        assert!(body["@odata.context"].as_str().is_some_and(|link| link.starts_with(&origin)), "{body}");
+        let refusal = client(None).expect("the system's").send(request).await.expect_err("not trusted");
+        assert!(matches!(refusal, TransportError::Connect(_)), "{refusal}");
+    }
+    assert!(matches!(client(Some("no PEM")), Err(TransportSetupError::NoAuthority)));
+    drop(silent);
+    stop.send(()).expect("still serving");
+    server.await.expect("no panic").expect("clean end");
+}
+
+#[tokio::test]
 async fn it_never_listens_beyond_loopback() {
     let lab = Lab::new();
     let transport = SimTransport::new(lab.tenant, Arc::new(StepClock::new(START)), Faults::none());
     let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.expect("a free port");
-    let error = serve(listener, transport, std::future::pending()).await.expect_err("refused");
+    let error = serve(listener, None, transport, std::future::pending()).await.expect_err("refused");
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 }
