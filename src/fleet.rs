@@ -74,9 +74,15 @@ impl Fleet {
         self.tenants.iter().map(|member| &member.desk)
     }
 
-    /// The newest status document of each tenant that has one, with what people said since.
+    /// The newest status document of each tenant that has one, with what people said since, where that can be read.
     pub fn views(&self) -> BTreeMap<String, Arc<TenantView>> {
-        self.desks().filter_map(|desk| Some((desk.tenant.clone(), Arc::new(desk.view().ok()?)))).collect()
+        let newest = |desk: &Desk| desk.view().map(Arc::new).ok().or_else(|| desk.shared.view());
+        self.desks().filter_map(|desk| Some((desk.tenant.clone(), newest(desk)?))).collect()
+    }
+
+    /// Why state or journal of a tenant have stopped for good.
+    pub fn broken(&self) -> Option<String> {
+        self.desks().find_map(Desk::broken)
     }
 
     /// Returns when any tenant has a new status document.

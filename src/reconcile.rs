@@ -14,6 +14,7 @@ mod policy_holder;
 mod recall;
 mod seats;
 mod shared;
+mod telling;
 mod view;
 
 use std::collections::BTreeMap;
@@ -26,14 +27,11 @@ use crate::clock::Clock;
 use crate::errors::chain;
 use crate::graph::Client;
 use crate::invariant::{InvariantId, holds};
-use crate::model::{ObservationKind, OutcomeKind, Plan, Reason, Span, Timestamp, Verdict};
+use crate::model::{ObservationKind, OutcomeKind, Plan, Reason, Span};
 use crate::observe::{self, Observed};
 use crate::plan;
 use crate::report::metrics::Metrics;
-use crate::report::status::{
-    DATA_LOSS_SHOWN, DataLoss, EventKind, Failing, PassOutcome, PassView, RecentEvent, TenantView,
-};
-use crate::report::words;
+use crate::report::status::{DataLoss, PassView, RecentEvent, TenantView};
 use crate::store::journal::{Entry, Journal};
 use crate::store::records::{Approvals, Hold, Identities, LastPass};
 use crate::store::{self, TenantStore};
@@ -164,6 +162,8 @@ impl Reconciler {
 
     /// Says goodbye in the journal where it said hello, and leaves the state complete on disk.
     pub fn close(&self) {
+        // What stopped for good before was told then.
+        let is_known = self.parts.store.failure().is_some() || self.parts.journal.failure().is_some();
         let closed = match self.is_announced {
             true => self.parts.journal.append(&Entry::Stopped, self.parts.clock.now()).map(|_| ()),
             false => Ok(()),
@@ -172,7 +172,7 @@ impl Reconciler {
             true => recall::reflect(&self.parts.store, self.parts.journal.head()),
             false => self.parts.store.flush(),
         });
-        if let Err(error) = closed {
+        if let (Err(error), false) = (closed, is_known) {
             tracing::error!(tenant = self.parts.name, error = %chain(&error), "the state could not be closed cleanly");
         }
     }
@@ -219,23 +219,6 @@ impl Reconciler {
         self.parts.metrics.pass_finished(&self.parts.name, outcome, duration);
         self.log_pass(&report, outcome, duration);
         report
-    }
-
-    /// The newest status document outlives the process: `status` without a daemon shows it.
-    fn keep_view(&self, view: &TenantView) {
-        let Some(pass) = &view.last_pass else { return };
-        let kept = serde_json::to_value(view).map_err(|error| error.to_string()).and_then(|summary| {
-            let last = LastPass {
-                started: pass.started,
-                finished: pass.finished,
-                outcome: pass.outcome.label().to_owned(),
-                summary,
-            };
-            self.parts.store.put(&last).and_then(|()| self.parts.store.flush()).map_err(|error| chain(&error))
-        });
-        if let Err(error) = kept {
-            tracing::error!(tenant = self.parts.name, error, "the status document could not be stored");
-        }
     }
 
     async fn try_pass(&mut self, purpose: &Purpose) -> Result<PassReport, store::Error> {
@@ -413,47 +396,6 @@ impl Reconciler {
         act::act(plan, &hands).await
     }
 
-    fn note_outcomes(&mut self, done: &[Done]) {
-        for done in done {
-            self.parts.metrics.acted(&self.parts.name, &done.step.action, done.outcome.kind);
-            self.recent.push(RecentEvent {
-                at: done.at,
-                user: Some(done.step.user),
-                upn: Some(done.step.upn.clone()),
-                what: EventKind::Acted { action: done.step.action.clone(), outcome: done.outcome.kind },
-                detail: done.outcome.detail.clone(),
-            });
-        }
-        let surplus = self.recent.len().saturating_sub(RECENT_SHOWN);
-        self.recent.drain(..surplus);
-    }
-
-    fn note_data_loss(&mut self, events: &[RecentEvent]) {
-        let judged = EventKind::Judged { verdict: Verdict::NewEmptyMailbox };
-        let lost = events
-            .iter()
-            .filter(|event| event.what == judged)
-            .filter_map(|event| Some(DataLoss { user: event.user?, upn: event.upn.clone()?, at: event.at }));
-        self.data_loss.splice(0..0, lost);
-        let oldest = self.parts.clock.now() - DATA_LOSS_SHOWN;
-        self.data_loss.retain(|lost| lost.at >= oldest);
-    }
-
-    /// How long it has been going on that passes bring nothing to rely on, and why the last one did not.
-    fn failing(&self, report: &PassReport, outcome: PassOutcome, started: Timestamp) -> Option<Failing> {
-        let why = match (outcome, &report.view.last_observation) {
-            (PassOutcome::Done, _) => return None,
-            (PassOutcome::Rejected, Some(observation)) => words::problems(observation),
-            (PassOutcome::Rejected | PassOutcome::Failed, _) => match &report.view.policy.failed {
-                Some(failure) => words::policy_failure(failure),
-                None => "the state or the journal cannot be read or written".to_owned(),
-            },
-        };
-        let before = self.shared.view().and_then(|view| view.failing.clone());
-        let (passes, since) = before.map_or((1, started), |before| (before.passes + 1, before.since));
-        Some(Failing { passes, since, why })
-    }
-
     fn books(&self) -> bookkeeping::Books<'_> {
         bookkeeping::Books {
             tenant: &self.parts.name,
@@ -462,26 +404,5 @@ impl Reconciler {
             metrics: &self.parts.metrics,
             now: self.parts.clock.now(),
         }
-    }
-
-    fn outcome(&self, report: &PassReport) -> PassOutcome {
-        match &report.view.last_observation {
-            Some(observation) if observation.is_complete() => PassOutcome::Done,
-            Some(_) => PassOutcome::Rejected,
-            None => PassOutcome::Failed,
-        }
-    }
-
-    fn log_pass(&self, report: &PassReport, outcome: PassOutcome, duration: std::time::Duration) {
-        tracing::info!(
-            tenant = self.parts.name,
-            outcome = outcome.label(),
-            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            users = report.view.last_observation.as_ref().map_or(0, |observation| observation.live_users),
-            at_risk = report.view.at_risk.len(),
-            steps = report.plan().steps.len(),
-            sent = report.done.len(),
-            "pass finished"
-        );
     }
 }

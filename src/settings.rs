@@ -1,6 +1,7 @@
 //! How to run: `mailkeeper.yaml`. Read whole and checked before anything is opened; all faults at once, with places,
 //! like a policy. Holds no secrets: it says where they are.
 
+mod changes;
 mod check;
 mod environment;
 mod grammar;

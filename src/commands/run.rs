@@ -1,19 +1,22 @@
 //! `mailkeeper run`: the daemon. Parses everything before it opens anything, tells systemd what it does, drains on
 //! SIGTERM.
 
+use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cli::{Exit, Global};
 use crate::clock::{Clock, SystemClock};
+use crate::control::desk::{Desk, SettingsChanged};
 use crate::control::server::Socket;
 use crate::errors::chain;
-use crate::fleet::{Fleet, Running, told};
+use crate::fleet::{Fleet, told};
 use crate::http::{Health, HttpState, Server, TenantHealth, Views};
 use crate::model::Span;
 use crate::report::metrics::{Metrics, MetricsLimits};
@@ -23,11 +26,17 @@ use crate::trigger::{Alarm, Schedule, Wake};
 
 use super::{backups, setup};
 
-/// Between two looks at the policy files. A pass reads them anyway; this only makes a change count sooner.
-const POLICY_LOOK: Duration = Duration::from_secs(5);
+/// Between two looks at the policy files, and at whether the state can still be written. A pass reads the policy
+/// anyway; this only makes a change count sooner.
+const LOOK: Duration = Duration::from_secs(5);
 
-/// A drain that takes longer than this is given up; systemd would kill the process a little later.
-const DRAIN_LONGEST: Duration = Duration::from_secs(80);
+/// A drain that takes longer than this is given up: before systemd kills the process (`TimeoutStopSec` of the unit),
+/// and long after every request that is going to be answered was.
+pub const DRAIN_LONGEST: Duration = Duration::from_secs(45);
+
+/// Of a state that cannot be written any more.
+const WHAT_HELPS: &str = "nothing is sent without it, so mailkeeper ends, for the service manager to start it again with \
+                          the state as it lies on the disk: make room there, or bring the directory back";
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(global: &Global) -> Exit {
@@ -40,7 +49,7 @@ pub async fn run(global: &Global) -> Exit {
         return Exit::Usage;
     }
     telemetry::show_addresses(settings.metrics.upn);
-    match serve(&settings).await {
+    match serve(&settings, &global.config).await {
         Ok(()) => Exit::Done,
         Err(error) => {
             tracing::error!(error, "mailkeeper cannot run");
@@ -57,12 +66,16 @@ fn log_format(format: settings::LogFormat) -> LogFormat {
     }
 }
 
-async fn serve(settings: &Settings) -> Result<(), String> {
+async fn serve(settings: &Settings, file: &Path) -> Result<(), String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Metrics::new();
     let socket = Socket::open(&settings.control_socket).map_err(|error| chain(&error))?;
-    let members =
+    let mut members =
         setup::members(settings, setup::Access::Graph, &clock, &metrics).map_err(|error| chain(&error))?;
+    let settings_changed = setup::settings_watch(settings, file);
+    for (_, desk) in &mut members {
+        desk.settings_changed = Some(Arc::clone(&settings_changed));
+    }
     check_policies(settings)?;
     let (fleet, running) = Fleet::start(members);
     let alarms = fleet.alarms();
@@ -73,18 +86,23 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     let control = tokio::spawn(socket.serve(Arc::clone(&fleet), fleet.stopping()));
     let beating = tokio::spawn(watchdog(fleet.stopping()));
     let backing_up = tokio::spawn(backups::keep(Arc::clone(&fleet)));
+    let signals = Signals::listen()?;
     notify(&[NotifyState::Ready, NotifyState::Status("watching")]);
     tracing::info!(tenants = settings.tenants.len(), mode = ?settings.mode, schedule = settings.schedule, "mailkeeper runs");
     alarms.iter().for_each(|alarm| alarm.ring(Wake::FullListing));
-    until_told_to_stop(&fleet, &alarms).await?;
+    let ended = until_told_to_stop(&fleet, &alarms, signals, &settings_changed).await;
     notify(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     tracing::info!("stopping: the request under way is finished, nothing new is sent");
-    schedule.stop().await;
-    drain(&fleet, running).await;
-    for task in [pages, Some(control), Some(beating), Some(backing_up)].into_iter().flatten() {
-        let _ = task.await;
-    }
-    Ok(())
+    fleet.stop();
+    drained(async {
+        schedule.stop().await;
+        running.finished().await;
+        for task in [pages, Some(control), Some(beating), Some(backing_up)].into_iter().flatten() {
+            let _ = task.await;
+        }
+    })
+    .await;
+    ended
 }
 
 /// Without any good policy there is nothing to keep, and the operator should know at once.
@@ -153,13 +171,7 @@ async fn publish(fleet: Arc<Fleet>, publisher: Publisher) {
     let mut stopping = fleet.stopping();
     loop {
         let newest = fleet.views();
-        health.send_replace(Health {
-            tenants: fleet
-                .desks()
-                .map(|desk| (desk.tenant.clone(), tenant_health(&newest, &desk.tenant, period)))
-                .collect(),
-            store_failure: None,
-        });
+        health.send_replace(health_of(&fleet, &newest, period));
         newest.values().for_each(|view| metrics.publish(view, limits));
         views.send_replace(newest);
         tokio::select! {
@@ -167,6 +179,11 @@ async fn publish(fleet: Arc<Fleet>, publisher: Publisher) {
             () = told(&mut stopping) => return,
         }
     }
+}
+
+fn health_of(fleet: &Fleet, newest: &Views, period: Span) -> Health {
+    let of_tenant = |desk: &Desk| (desk.tenant.clone(), tenant_health(newest, &desk.tenant, period));
+    Health { tenants: fleet.desks().map(of_tenant).collect(), store_failure: fleet.broken() }
 }
 
 fn tenant_health(views: &Views, tenant: &str, period: Span) -> TenantHealth {
@@ -178,18 +195,48 @@ fn tenant_health(views: &Views, tenant: &str, period: Span) -> TenantHealth {
     }
 }
 
-/// Reacts to signals and to changed policy files.
-async fn until_told_to_stop(fleet: &Fleet, alarms: &[Alarm]) -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut hangup = listen(SignalKind::hangup())?;
-    let mut look = tokio::time::interval(POLICY_LOOK);
+/// Listened to before anybody is told that we are ready: a reload right after the start would end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}"));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Reacts to signals and to changed policy files. An error when the state has stopped for good: a process that goes on
+/// without one does nothing for ever, a new one opens it anew.
+async fn until_told_to_stop(
+    fleet: &Arc<Fleet>,
+    alarms: &[Alarm],
+    signals: Signals,
+    settings_changed: &SettingsChanged,
+) -> Result<(), String> {
+    let Signals { mut terminate, mut interrupt, mut hangup } = signals;
+    let mut look = tokio::time::interval(LOOK);
+    let mut broken = pin!(until_broken(fleet));
     let mut digests = policy_digests(fleet);
     loop {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reload(fleet, alarms),
+            broken = &mut broken => return Err(format!("{broken}; {WHAT_HELPS}")),
+            _ = hangup.recv() => {
+                // Whoever reloads may believe that this was enough.
+                if let Some(changed) = settings_changed() {
+                    tracing::warn!("a reload reads the policy only: {changed}");
+                }
+                reload(fleet, alarms);
+            }
             _ = look.tick() => {
                 let newest = policy_digests(fleet);
                 if newest != digests {
@@ -198,6 +245,19 @@ async fn until_told_to_stop(fleet: &Fleet, alarms: &[Alarm]) -> Result<(), Strin
                     reload(fleet, alarms);
                 }
             }
+        }
+    }
+}
+
+/// Returns when state or journal of a tenant have stopped for good. Looks on a thread of its own: a disk that hangs
+/// must not keep signals waiting.
+async fn until_broken(fleet: &Arc<Fleet>) -> String {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        let fleet = Arc::clone(fleet);
+        if let Ok(Some(broken)) = tokio::task::spawn_blocking(move || fleet.broken()).await {
+            return broken;
         }
     }
 }
@@ -215,10 +275,13 @@ fn reload(fleet: &Fleet, alarms: &[Alarm]) {
     notify(&[NotifyState::Ready]);
 }
 
-async fn drain(fleet: &Fleet, running: Running) {
-    fleet.stop();
-    if tokio::time::timeout(DRAIN_LONGEST, running.finished()).await.is_err() {
-        tracing::error!("the drain took too long; what was not recorded is read back at the next start");
+/// Waits for what is under way, within bounds.
+async fn drained(under_way: impl Future<Output = ()>) {
+    if tokio::time::timeout(DRAIN_LONGEST, under_way).await.is_err() {
+        tracing::error!(
+            after_seconds = DRAIN_LONGEST.as_secs(),
+            "the drain took too long; what was not recorded is read back at the next start"
+        );
     }
 }
 
@@ -237,5 +300,67 @@ async fn watchdog(mut stopping: watch::Receiver<bool>) {
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::control::testing::Office;
+    use crate::http::MissingKind;
+
+    /// A full disk: the pass fails, readiness and metrics say so, and the daemon ends by itself.
+    #[tokio::test(start_paused = true)]
+    async fn a_state_that_cannot_be_written_is_named_and_ends_the_daemon() {
+        let mut office = Office::open(true, |company| {
+            let rule = "licenses: [SPE_E3], on_license_lost: act, on_deleted: act";
+            format!(
+                "version: 1\nkeep: [{{ name: staff, match: {{ mail: \"*@{}\" }}, {rule} }}]\n",
+                company.domain
+            )
+        });
+        office.pass_after(Span::from_minutes(1)).await;
+        let now = office.now();
+        let (disk, metrics) = (office.disk.clone(), Metrics::new());
+        let (fleet, running) = Fleet::start(vec![(office.reconciler, office.desk)]);
+        let alarms = fleet.alarms();
+        let missing = || {
+            let health = health_of(&fleet, &fleet.views(), Span::from_minutes(10));
+            health.missing(now).into_iter().map(|missing| missing.what).collect::<Vec<_>>()
+        };
+        assert_eq!(missing(), []);
+
+        disk.fail_after(0);
+        alarms.iter().for_each(|alarm| alarm.ring(Wake::Pass));
+        let begun = Instant::now();
+        let unchanged: SettingsChanged = Arc::new(|| None);
+        let signals = Signals::listen().expect("signals");
+        let ended =
+            until_told_to_stop(&fleet, &alarms, signals, &unchanged).await.expect_err("the state is gone");
+        assert!(begun.elapsed() <= LOOK, "{:?}", begun.elapsed());
+        assert!(ended.contains("an injected failure") && ended.contains("service manager"), "{ended}");
+        assert_eq!(missing(), [MissingKind::Store], "there was an observation, and not long ago");
+        fleet
+            .views()
+            .values()
+            .for_each(|view| metrics.publish(view, MetricsLimits { mailboxes: 0, upn: false }));
+        let failed = "mailkeeper_last_pass_timestamp_seconds{outcome=\"failed\",tenant=\"contoso\"} ";
+        let text = metrics.render();
+        let at = text.lines().find_map(|line| line.strip_prefix(failed));
+        assert!(at.is_some_and(|at| at != "0"), "{text}");
+        fleet.stop();
+        drained(running.finished()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_is_given_up_and_what_ends_is_waited_for() {
+        let begun = Instant::now();
+        drained(std::future::pending()).await;
+        assert_eq!(begun.elapsed(), DRAIN_LONGEST);
+        let begun = Instant::now();
+        drained(tokio::time::sleep(Duration::from_secs(30))).await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(30));
     }
 }

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use crate::cli::{BackupArgs, Exit, Global};
 use crate::clock::Clock;
-use crate::control::desk::{Desk, Places};
+use crate::control::desk::{Desk, Places, SettingsChanged};
 use crate::control::four_eyes::FourEyes;
 use crate::errors::chain;
 use crate::graph::transport::{ReqwestTransport, Transport, TransportOptions};
@@ -46,6 +46,26 @@ pub fn settings(global: &Global) -> Result<Settings, Exit> {
             Err(Exit::Usage)
         }
     }
+}
+
+/// Compares the settings file with what this process was started with: settings are read at the start only.
+pub fn settings_watch(started: &Settings, file: &Path) -> SettingsChanged {
+    let (started, file) = (started.clone(), file.to_owned());
+    Arc::new(move || {
+        let place = file.display();
+        let Ok(newest) = Settings::load(&file, &ProcessEnvironment) else {
+            return Some(format!(
+                "{place} was changed and has faults, the next start would fail: `mailkeeper check {place}` shows them"
+            ));
+        };
+        let keys = started.changed_in(&newest).join(", ");
+        (!keys.is_empty()).then(|| {
+            format!(
+                "{place} was changed ({keys}), and settings are read at the start only: `systemctl restart mailkeeper` \
+                 brings them into use"
+            )
+        })
+    })
 }
 
 /// Everything that one tenant's loop works with, and the desk beside it.
@@ -248,6 +268,7 @@ pub fn member_of(parts: Parts) -> Result<Member, store::Error> {
         graph,
         four_eyes: None,
         places: None,
+        settings_changed: None,
     };
     Ok((reconciler, desk))
 }

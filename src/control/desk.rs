@@ -40,7 +40,12 @@ pub struct Desk {
     pub four_eyes: Option<FourEyes>,
     /// Where things lie on disk; `None` for a state in memory.
     pub places: Option<Places>,
+    /// What the settings file says by now that this process was not started with; `None` where it was read just now.
+    pub settings_changed: Option<SettingsChanged>,
 }
+
+/// Looks at the settings file: what is to be said of it, if anything.
+pub type SettingsChanged = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Where one tenant's things lie on disk.
 #[derive(Debug, Clone)]
@@ -80,11 +85,23 @@ impl Desk {
         })
     }
 
+    /// Why and where state or journal have stopped for good: nothing can be recorded, so nothing is sent, until they
+    /// are opened anew.
+    pub fn broken(&self) -> Option<String> {
+        let (what, why, place) = match self.store.failure() {
+            Some(why) => ("state", why, self.places.as_ref().map(|places| &places.state)),
+            None => ("journal", self.journal.failure()?, self.places.as_ref().map(|places| &places.journal)),
+        };
+        let place = place.map(|place| format!(" in {}", place.display())).unwrap_or_default();
+        Some(format!("the {what}{place} can no longer be used: {why}"))
+    }
+
     /// The newest status document, with the answers and the hold that were given since.
     pub fn view(&self) -> Result<TenantView, Refusal> {
         let mut view = self.last_view()?;
         let answers = self.store.get_or_default::<Approvals>()?.0;
         view.hold = self.active_hold().map(hold_view);
+        view.settings_changed = self.settings_changed();
         let (answered, open): (Vec<Ask>, Vec<Ask>) =
             view.asks.into_iter().partition(|ask| answers.contains_key(&ask.id));
         view.plan.asks.clone_from(&open);
@@ -159,6 +176,10 @@ impl Desk {
             return Some(Reason::ObserveMode);
         }
         self.active_hold().map(|_| Reason::Held)
+    }
+
+    pub(super) fn settings_changed(&self) -> Option<String> {
+        self.settings_changed.as_ref().and_then(|look| look())
     }
 
     pub(super) fn active_hold(&self) -> Option<Hold> {

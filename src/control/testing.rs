@@ -32,6 +32,7 @@ pub struct Office {
     transport: SimTransport,
     clock: Arc<StepClock>,
     pub reconciler: Reconciler,
+    pub disk: MemoryKv,
     policy: TempDir,
 }
 
@@ -52,7 +53,8 @@ impl Office {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("policy.yaml");
         std::fs::write(&file, policy(&company)).expect("written");
-        let store = TenantStore::new(Arc::new(MemoryKv::new()), id);
+        let disk = MemoryKv::new();
+        let store = TenantStore::new(Arc::new(disk.clone()), id);
         let journal = Arc::new(Journal::open(Box::new(MemoryLog::new()), id).expect("opens").0);
         let policy_holder = PolicyHolder::new(file);
         let parts = Parts {
@@ -79,8 +81,9 @@ impl Office {
             graph,
             four_eyes: None,
             places: None,
+            settings_changed: None,
         };
-        Self { desk, company, transport, clock, reconciler, policy: directory }
+        Self { desk, company, transport, clock, reconciler, disk, policy: directory }
     }
 
     pub fn tenant(&self) -> MutexGuard<'_, Tenant> {

@@ -38,7 +38,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Error)]
 pub enum ServerError {
-    #[error("cannot listen on {address}")]
+    #[error(
+        "cannot listen on {address} (another program may: stop it, or choose another `http.listen` in mailkeeper.yaml)"
+    )]
     Bind { address: SocketAddr, source: std::io::Error },
 }
 

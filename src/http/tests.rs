@@ -199,7 +199,13 @@ async fn a_request_with_endless_headers_is_cut_off() {
 async fn a_taken_port_is_an_error_that_names_it() {
     let server = Server::bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
     let error = Server::bind(server.address()).await.expect_err("taken");
-    assert_eq!(error.to_string(), format!("cannot listen on {}", server.address()));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot listen on {} (another program may: stop it, or choose another `http.listen` in mailkeeper.yaml)",
+            server.address()
+        )
+    );
 }
 
 #[tokio::test]

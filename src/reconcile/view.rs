@@ -150,6 +150,7 @@ impl Reconciler {
             journal_head: Some(self.parts.journal.head().hash),
             failing: None,
             data_loss: Vec::new(),
+            settings_changed: None,
         }
     }
 }

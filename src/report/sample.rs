@@ -52,6 +52,7 @@ pub fn healthy() -> TenantView {
         journal_head: Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned()),
         failing: None,
         data_loss: Vec::new(),
+        settings_changed: None,
     }
 }
 

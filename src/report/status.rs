@@ -47,6 +47,9 @@ pub struct TenantView {
     /// Newest first; those older than [`DATA_LOSS_SHOWN`] are left out.
     #[serde(default)]
     pub data_loss: Vec<DataLoss>,
+    /// The settings file says something else than what the daemon was started with.
+    #[serde(default)]
+    pub settings_changed: Option<String>,
 }
 
 /// For as long a new, empty mailbox is shown: the old one may be merged back while it is soft-deleted, 30 days.

@@ -183,6 +183,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Why nothing can be recorded any more.
+    pub fn failure(&self) -> Option<String> {
+        self.inner().failure.clone()
+    }
+
     /// The last acknowledged line.
     pub fn head(&self) -> Head {
         self.inner().head.clone()

@@ -8,7 +8,7 @@ use crate::model::{LedgerEntry, TenantId, UserId};
 use super::codec::{decode, encode};
 use super::keys::{Keys, trailing_id};
 use super::kv::{Batch, Kv, clear};
-use super::records::Single;
+use super::records::{Hold, Single};
 use super::{Error, Result, keys};
 
 /// Entries read at a time while streaming: some kilobytes each.
@@ -59,6 +59,14 @@ impl TenantStore {
     pub fn remove<T: Single>(&self) -> Result<()> {
         let key = self.keys.record(T::NAME);
         self.write_one(|batch| batch.delete(key))
+    }
+
+    /// Why the store has stopped for good, after a full disk or a directory that is gone: only opening it anew helps.
+    pub fn failure(&self) -> Option<String> {
+        match self.kv.get(&self.keys.record(Hold::NAME)) {
+            Err(Error::Poisoned { first }) => Some(first),
+            Ok(_) | Err(_) => None,
+        }
     }
 
     /// What was tried for the user; `None` when the user never drifted.

@@ -32,6 +32,7 @@ pub fn unreadable(error: &store::Error) -> Finding {
 pub fn judge(desk: &Desk) -> Vec<Finding> {
     let now = desk.clock.now();
     let mut findings = vec![mode(desk), journal(desk)];
+    findings.extend(settings(desk));
     findings.extend(hold(desk, now));
     findings.extend(observation(desk, now));
     if let Some(places) = &desk.places {
@@ -48,9 +49,15 @@ fn mode(desk: &Desk) -> Finding {
             Area::State,
             "mode is observe: it plans, reports and alerts, and changes nothing",
             "a mailbox that is lost is reported, not kept",
-            "once the plans look right: `mode: act` in mailkeeper.yaml, then restart",
+            "once the plans look right: `mode: act` in mailkeeper.yaml, then systemctl restart mailkeeper",
         ),
     }
+}
+
+fn settings(desk: &Desk) -> Option<Finding> {
+    let changed = desk.settings_changed()?;
+    let why = "the daemon goes on with what it was started with";
+    Some(Finding::new(Level::Warning, Area::State, changed, why, "systemctl restart mailkeeper"))
 }
 
 fn hold(desk: &Desk, now: Timestamp) -> Option<Finding> {

@@ -105,6 +105,32 @@ fn systemd_hears_ready_watchdog_reloading_and_stopping() {
 }
 
 #[test]
+fn changed_settings_are_told_until_the_restart_that_brings_them_into_use() {
+    let site = Site::new();
+    site.set_mode("observe");
+    let daemon = Daemon::start(&site);
+    daemon.passes(1);
+    let status = site.run(&["status"]).stdout;
+    assert!(!status.contains("CHANGED SETTINGS"), "{status}");
+
+    site.set_mode("act");
+    daemon.signal("HUP");
+    daemon.logs("settings are read at the start only");
+    daemon.passes(2);
+    let status = site.run(&["status"]).stdout.replace('\n', " ");
+    assert!(status.contains("observing only") && status.contains("was changed (mode)"), "{status}");
+    let doctor = site.run(&["doctor"]).stdout;
+    assert!(doctor.contains("was changed (mode)") && doctor.contains("systemctl restart"), "{doctor}");
+    drop(daemon);
+
+    let daemon = Daemon::start(&site);
+    daemon.signal("HUP");
+    daemon.passes(2);
+    let status = site.run(&["status"]).stdout;
+    assert!(status.contains("acting") && !status.contains("CHANGED SETTINGS"), "{status}");
+}
+
+#[test]
 fn a_policy_broken_meanwhile_starts_nothing_and_the_last_good_one_stands() {
     let site = Site::new();
     let daemon = Daemon::start(&site);
@@ -200,4 +226,31 @@ fn a_stop_does_not_wait_for_a_read_that_hangs() {
     daemon.signal("TERM");
     assert_eq!(daemon.ends(), Some(0));
     drop(release);
+}
+
+#[test]
+fn a_daemon_that_has_lost_its_state_says_so_and_ends_for_systemd_to_start_it_again() {
+    let site = Site::observed();
+    let mut daemon = Daemon::start(&site);
+    daemon.passes(1);
+    let held = site.run(&["hold", "before the state is gone"]);
+    assert_eq!(held.code, Some(0), "{held}");
+    daemon.log();
+    let state = site.path("state").join("db");
+    fs::remove_dir_all(&state).expect("it is there");
+    site.run(&["apply"]);
+    daemon.hears("STOPPING=1");
+    assert_eq!(daemon.ends(), Some(1), "systemd starts again what ends so");
+    let log = daemon.log();
+    let told: Vec<_> = log.iter().filter(|line| line.contains("can no longer be used")).collect();
+    let place = state.display().to_string();
+    assert!(told.len() == 1 && told[0].contains(&place) && told[0].contains("make room"), "{log:#?}");
+
+    let mut restarted = Daemon::start(&site);
+    restarted.passes(1);
+    let status = site.run(&["status"]);
+    assert!(status.code == Some(0) && status.stdout.contains("ON HOLD by "), "{status}");
+    assert_eq!(site.run(&["apply"]).code, Some(1), "the hold was lost with the state");
+    restarted.signal("TERM");
+    assert_eq!(restarted.ends(), Some(0));
 }

@@ -57,6 +57,17 @@ impl Daemon {
         }
     }
 
+    /// Waits for a line of the log with these words.
+    pub fn logs(&self, words: &str) {
+        let mut seen = Vec::new();
+        while !seen.last().is_some_and(|line: &String| line.contains(words)) {
+            match self.log.recv_timeout(LONG) {
+                Ok(line) => seen.push(line),
+                Err(_) => panic!("the log never said {words:?}:\n{}", seen.join("\n")),
+            }
+        }
+    }
+
     /// Status and body.
     pub fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.pages).expect("the pages are served");
@@ -97,6 +108,11 @@ impl Daemon {
     /// Waits for the end; the exit code.
     pub fn ends(&mut self) -> Option<i32> {
         wait::until("the daemon ends", || self.child.try_wait().expect("the child is ours")).code()
+    }
+
+    /// What it has written to its log since the last look.
+    pub fn log(&self) -> Vec<String> {
+        self.log.try_iter().collect()
     }
 
     /// SIGKILL: no drain, no goodbye.

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use mailkeeper::cli::Cli;
+use mailkeeper::commands::{LEFT_BEHIND, run};
 use mailkeeper::policy::source;
 use mailkeeper::report::metrics::Metrics;
 use mailkeeper::settings::{Environment, Settings};
@@ -20,6 +22,9 @@ impl Environment for UnitEnvironment {
         (name == "CREDENTIALS_DIRECTORY").then(|| "/run/credentials/mailkeeper.service".to_owned())
     }
 }
+
+/// What a loaded machine may add to a stop.
+const MARGIN: Duration = Duration::from_secs(5);
 
 #[test]
 fn declared_metrics_are_those_of_the_code() {
@@ -73,6 +78,8 @@ fn the_unit_gives_what_the_example_settings_use() {
         format!("SocketBindAllow=tcp:{port}"),
         "ExecReload=".to_owned(),
         "RestartPreventExitStatus=64".to_owned(),
+        "Restart=on-failure".to_owned(),
+        "StartLimitIntervalSec=0".to_owned(),
     ];
     let example = read("config/mailkeeper.yaml");
     let secrets = example.lines().filter_map(|line| line.split("${CREDENTIALS_DIRECTORY}/").nth(1));
@@ -88,6 +95,17 @@ fn the_unit_gives_what_the_example_settings_use() {
     let missing =
         wanted.into_iter().filter(|line| !unit.lines().any(|found| found.starts_with(line.as_str())));
     report("lines that the unit lacks", &missing.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_daemon_ends_by_itself_before_systemd_kills_it() {
+    let unit = read("systemd/mailkeeper.service");
+    let stop = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")?.strip_suffix('s'));
+    let allowed = Duration::from_secs(stop.and_then(|seconds| seconds.parse().ok()).expect("in seconds"));
+    let needed = run::DRAIN_LONGEST + LEFT_BEHIND;
+    assert!(needed + MARGIN <= allowed, "{needed:?} of {allowed:?}");
+    let told = format!("after\n# {} s", run::DRAIN_LONGEST.as_secs());
+    assert!(unit.contains(&told), "the comment of the unit names another time");
 }
 
 #[test]
