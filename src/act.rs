@@ -11,9 +11,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::clock::Clock;
 use crate::errors::chain;
-use crate::graph::{Client, Refusal, RestoreOptions, WriteResult};
+use crate::graph::{Client, Refusal, WriteResult};
 use crate::invariant::{InvariantId, holds};
-use crate::model::{Action, Outcome, OutcomeKind, Plan, Reason, Step, Timestamp, UserId};
+use crate::model::{Action, Outcome, OutcomeKind, Plan, Reason, RestoreOptions, Step, Timestamp, UserId};
 use crate::plan::pace;
 use crate::store::journal::{Entry, Journal};
 use crate::store::{self, Cause, TenantStore};

@@ -25,12 +25,12 @@ mod testing;
 
 pub use auth::{MANAGED_IDENTITY_ENDPOINT, SignIn, SignInError, SignInFault};
 pub use client::{
-    AnswersByUser, Client, Config, DeltaPager, DeltaStart, MailboxAnswer, Pager, Refusal, WriteResult,
+    AnswersByUser, Client, Config, DeltaPager, DeltaStart, MailboxAnswer, Pager, Probed, Refusal, WriteResult,
 };
 pub use cloud::{Cloud, Features, Roots, RootsError};
 pub use error::{Error, ErrorAnswer, RequestIds};
 pub use link::{GraphUrl, LinkFault};
 pub use observer::{RequestObserver, RequestSample, Unobserved};
-pub use request::{Endpoint, RestoreOptions, UserShard};
+pub use request::{Endpoint, UserShard};
 pub use response::{Audit, AuditTarget, DeletedUser, DeltaItem, Group, Organization, UserPatch};
 pub use throttle::TenantSize;

@@ -32,7 +32,7 @@ pub use observation::{
     Completeness, Conflicts, Observation, ObservationKind, Problem, ProblemKind, Sighting,
 };
 pub use outcome::{DIRECTORY_SETTLE, MAILBOX_SETTLE, Outcome, OutcomeKind, Verdict};
-pub use plan::{Action, Answer, Ask, Plan, SeatNeed, Step, Waiting};
+pub use plan::{Action, Answer, Ask, Plan, RestoreOptions, SeatNeed, Step, Waiting};
 pub use reason::Reason;
 pub use seats::{Catalog, Sku, SkuPlan, Units};
 pub use subscription::{Backing, Outlook, Subscription, first_to_end, outlook};

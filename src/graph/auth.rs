@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::model::{Span, TenantId, Timestamp};
 
 use super::cloud::Roots;
+use super::error::{RequestIds, tame};
 use super::link::GraphUrl;
 use super::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
 
@@ -227,14 +228,17 @@ impl TokenSource {
     ) -> Result<Grant, SignInError> {
         let now = self.server_time(watcher);
         let request = self.authority.token_request(now, claims, &watcher.fresh_id())?;
-        let request = request.with_header("client-request-id", watcher.fresh_id());
+        let client_request = watcher.fresh_id();
+        let request = request.with_header("client-request-id", client_request.clone());
         let started = self.clock.monotonic();
         let answer = self.transport.send(request).await;
         watcher.answered(answer.as_ref().ok(), self.clock.monotonic().saturating_sub(started));
-        match answer {
+        let request = answer.as_ref().ok().and_then(request_id).map(tame);
+        let grant = match answer {
             Ok(response) => decode_grant(&response, now),
             Err(fault) => Err(SignInError::unreachable(&fault)),
-        }
+        };
+        grant.map_err(|error| error.with_ids(&RequestIds { request, client_request }))
     }
 
     /// Our time, corrected by what the server's clock is known to say: an assertion outside its validity is refused.
@@ -244,9 +248,23 @@ impl TokenSource {
     }
 }
 
+/// Entra's own name for it, else that of the rest of Microsoft.
+fn request_id(response: &HttpResponse) -> Option<&str> {
+    response.header("x-ms-request-id").or_else(|| response.header("request-id"))
+}
+
 impl SignInError {
+    /// What Microsoft's support asks for, too.
+    fn with_ids(mut self, ids: &RequestIds) -> Self {
+        self.message = format!("{} ({ids})", self.message);
+        self
+    }
+
     fn unreachable(fault: &TransportError) -> Self {
-        Self::temporary(SignInFault::Unavailable, fault.to_string())
+        let text = fault.to_string();
+        let is_untrusted = matches!(fault, TransportError::Connect(_)) && text.contains("certificate");
+        let kind = if is_untrusted { SignInFault::Untrusted } else { SignInFault::Unavailable };
+        Self::temporary(kind, text)
     }
 }
 

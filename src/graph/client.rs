@@ -31,7 +31,7 @@ mod write;
 pub use directory::DeltaStart;
 pub use many::AnswersByUser;
 pub use pages::{DeltaPager, Pager};
-pub use probe::MailboxAnswer;
+pub use probe::{MailboxAnswer, Probed};
 pub use write::{Refusal, WriteResult};
 
 /// Fewer users are asked about one by one: eight at a time that takes some seconds, and in a pass of an ordinary day
@@ -165,8 +165,11 @@ impl Client {
     }
 
     fn url_of(&self, request: &Request) -> Result<GraphUrl, Error> {
-        GraphUrl::below(&self.shared.roots, &request.path)
-            .map_err(|fault| Error::HostileLink { endpoint: request.endpoint, fault })
+        GraphUrl::below(&self.shared.roots, &request.path).map_err(|fault| Error::HostileLink {
+            endpoint: request.endpoint,
+            fault,
+            ids: RequestIds::default(),
+        })
     }
 
     /// One authorised exchange. A 401 is repeated once, with another token where one may be had: it means that
@@ -189,7 +192,7 @@ impl Client {
 
     async fn send(&self, request: &Request, url: &GraphUrl, token: &AccessToken) -> Exchange {
         let shared = &self.shared;
-        shared.throttle.admit(request.resource_units, request.is_write()).await;
+        shared.throttle.admit(request.workload, request.resource_units, request.is_write()).await;
         let client_request = shared.wire.fresh_id();
         let http = dressed(token.authorize(request.method, url), request, &client_request);
         let started = shared.clock.monotonic();
@@ -198,7 +201,7 @@ impl Client {
         let response = outcome.as_ref().ok();
         shared.wire.note(request.endpoint, request.resource_units, response, duration);
         if let Some(response) = response {
-            shared.throttle.learn(response, shared.clock.now());
+            shared.throttle.learn(request.workload, response, shared.clock.now());
             if request.is_write() {
                 shared.throttle.learn_write(response, shared.clock.now());
             }

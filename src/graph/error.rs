@@ -24,8 +24,8 @@ pub enum Error {
     #[error("{endpoint}: answer not understood: {detail} ({ids})")]
     Malformed { endpoint: Endpoint, detail: String, ids: RequestIds },
     /// A link that would lead the token astray, or the listing round in circles.
-    #[error("{endpoint}: link not followed: {fault}")]
-    HostileLink { endpoint: Endpoint, fault: LinkFault },
+    #[error("{endpoint}: link not followed: {fault} ({ids})")]
+    HostileLink { endpoint: Endpoint, fault: LinkFault, ids: RequestIds },
     /// The delta link is no longer known (Graph: 400, 404 or 410): list everything again.
     #[error("the delta was reset: {0}")]
     DeltaReset(Box<ErrorAnswer>),
@@ -98,7 +98,7 @@ impl fmt::Display for ErrorAnswer {
 pub struct RequestIds {
     /// Graph's own; missing when no answer arrived.
     pub request: Option<String>,
-    /// Ours, sent with the request; empty for a part of a batch.
+    /// Ours, sent with the request; of the batch around it for a part that names none. Empty where nothing was sent.
     pub client_request: String,
 }
 

@@ -3,130 +3,20 @@
 //! Invariant of absence: nothing here creates, deletes, purges, unlicenses or disables anyone. `removeLicenses` is
 //! always empty, `PATCH` carries a usage location only, and no request uses `DELETE`.
 
+mod endpoint;
+mod shard;
+
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde_json::json;
 
-use crate::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
+use crate::model::{GroupId, PlanId, RestoreOptions, SkuId, Timestamp, UserId};
 
 use super::transport::Method;
 
-/// What a request is for: the `endpoint` label of the request metrics. A closed set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Endpoint {
-    Token,
-    Organization,
-    Users,
-    UsersCount,
-    UsersDelta,
-    DeletedUsers,
-    User,
-    DeletedUser,
-    SubscribedSkus,
-    Subscriptions,
-    DirectoryAudits,
-    Group,
-    GroupMembers,
-    MailboxKind,
-    MailboxIdentity,
-    CheckMemberGroups,
-    Batch,
-    AssignLicense,
-    RestoreUser,
-    AddGroupMember,
-    SetUsageLocation,
-    ReprocessLicenses,
-}
-
-impl Endpoint {
-    pub const ALL: [Self; 22] = [
-        Self::Token,
-        Self::Organization,
-        Self::Users,
-        Self::UsersCount,
-        Self::UsersDelta,
-        Self::DeletedUsers,
-        Self::User,
-        Self::DeletedUser,
-        Self::SubscribedSkus,
-        Self::Subscriptions,
-        Self::DirectoryAudits,
-        Self::Group,
-        Self::GroupMembers,
-        Self::MailboxKind,
-        Self::MailboxIdentity,
-        Self::CheckMemberGroups,
-        Self::Batch,
-        Self::AssignLicense,
-        Self::RestoreUser,
-        Self::AddGroupMember,
-        Self::SetUsageLocation,
-        Self::ReprocessLicenses,
-    ];
-
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Organization => "organization",
-            Self::Users => "users",
-            Self::UsersCount => "users_count",
-            Self::UsersDelta => "users_delta",
-            Self::DeletedUsers => "deleted_users",
-            Self::User => "user",
-            Self::DeletedUser => "deleted_user",
-            Self::SubscribedSkus => "subscribed_skus",
-            Self::Subscriptions => "subscriptions",
-            Self::DirectoryAudits => "directory_audits",
-            Self::Group => "group",
-            Self::GroupMembers => "group_members",
-            Self::MailboxKind => "mailbox_kind",
-            Self::MailboxIdentity => "mailbox_identity",
-            Self::CheckMemberGroups => "check_member_groups",
-            Self::Batch => "batch",
-            Self::AssignLicense => "assign_license",
-            Self::RestoreUser => "restore_user",
-            Self::AddGroupMember => "add_group_member",
-            Self::SetUsageLocation => "set_usage_location",
-            Self::ReprocessLicenses => "reprocess_licenses",
-        }
-    }
-
-    /// Resource units that one request costs the tenant's budget. Source: Graph throttling limits, identity and
-    /// access; `$select` already taken off, unlisted endpoints count 1.
-    pub(super) fn resource_units(self) -> u32 {
-        match self {
-            Self::SubscribedSkus => 3,
-            Self::GroupMembers => 4,
-            // Sign-in has a budget of its own; the parts of a batch are counted one by one.
-            Self::Token | Self::Batch => 0,
-            Self::Organization
-            | Self::Users
-            | Self::UsersCount
-            | Self::UsersDelta
-            | Self::DeletedUsers
-            | Self::User
-            | Self::DeletedUser
-            | Self::Subscriptions
-            | Self::DirectoryAudits
-            | Self::Group
-            | Self::MailboxKind
-            | Self::MailboxIdentity
-            | Self::CheckMemberGroups
-            | Self::AssignLicense
-            | Self::RestoreUser
-            | Self::AddGroupMember
-            | Self::SetUsageLocation
-            | Self::ReprocessLicenses => 1,
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
+pub use endpoint::Endpoint;
+pub(super) use endpoint::Workload;
+pub use shard::UserShard;
 
 /// How Graph shall rank a request when it runs short (header `x-ms-throttle-priority`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,6 +48,7 @@ pub(super) struct Request {
     /// JSON.
     pub(super) body: Option<Vec<u8>>,
     pub(super) resource_units: u32,
+    pub(super) workload: Workload,
 }
 
 impl Request {
@@ -170,6 +61,7 @@ impl Request {
             priority: Priority::Normal,
             body: None,
             resource_units: endpoint.resource_units(),
+            workload: endpoint.workload(),
         }
     }
 
@@ -197,42 +89,16 @@ assignedLicenses,assignedPlans,licenseAssignmentStates,serviceProvisioningErrors
 /// The largest page that Graph gives of users, deleted users and members.
 const PAGE_SIZE: u32 = 999;
 
-/// Part of the users, so that a large tenant can be listed in parallel: those whose principal name starts alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UserShard(char);
-
-impl UserShard {
-    /// `None` for anything but a letter or digit of ASCII, `-`, `_`, `.`, `!`, `#`, `^`, `~` or `'`: the characters
-    /// that a user principal name may start with (Graph: user resource type).
-    pub fn starting_with(first: char) -> Option<Self> {
-        let is_allowed = first.is_ascii_alphanumeric() || "-_.!#^~'".contains(first);
-        is_allowed.then(|| Self(first.to_ascii_lowercase()))
-    }
-
-    /// The 37 shards that hold nearly every user. What starts with anything else is missed: compare with the count.
-    pub fn usual() -> Vec<Self> {
-        ('a'..='z').chain('0'..='9').chain(['-']).map(Self).collect()
-    }
-
-    /// False for a name that a server which obeys the filter puts into another of the usual shards.
-    pub fn may_hold(self, user_principal_name: &str) -> bool {
-        let first = user_principal_name.chars().next().map(|first| first.to_ascii_lowercase());
-        first.is_none_or(|first| first == self.0 || !(first.is_ascii_alphanumeric() || first == '-'))
-    }
-
-    fn filter(self) -> String {
-        let quoted = if self.0 == '\'' { "''".to_owned() } else { self.0.to_string() };
-        encode(&format!("startswith(userPrincipalName,'{quoted}')"))
-    }
-}
-
 pub(super) fn organization() -> Request {
     Request::get(Endpoint::Organization, "/organization?$select=id,displayName,verifiedDomains")
 }
 
 pub(super) fn users(shard: Option<UserShard>) -> Request {
     let filter = shard.map(|shard| format!("&$filter={}", shard.filter())).unwrap_or_default();
-    Request::get(Endpoint::Users, format!("/users?$select={USER_SELECT}&$top={PAGE_SIZE}{filter}"))
+    let is_eventual = shard == Some(UserShard::OTHERS);
+    let count = if is_eventual { "&$count=true" } else { "" };
+    let path = format!("/users?$select={USER_SELECT}&$top={PAGE_SIZE}{count}{filter}");
+    Request { is_eventual, ..Request::get(Endpoint::Users, path) }
 }
 
 pub(super) fn users_count() -> Request {
@@ -333,7 +199,9 @@ pub(super) fn batch(parts: &[(String, Request)]) -> Request {
     let resource_units = parts.iter().map(|(_, part)| part.resource_units).sum();
     let priority = parts.iter().map(|(_, part)| part.priority).max().unwrap_or(Priority::Low);
     let shell = Request::get(Endpoint::Batch, "/$batch");
-    Request { method: Method::Post, priority, body: Some(body), resource_units, ..shell }
+    // Questions of one kind go together.
+    let workload = parts.first().map_or(shell.workload, |(_, part)| part.workload);
+    Request { method: Method::Post, priority, body: Some(body), resource_units, workload, ..shell }
 }
 
 /// Graph: json-batching; a part with a body must name its type.
@@ -358,20 +226,12 @@ pub(super) fn assign_license(user: UserId, sku: SkuId, disabled_plans: &BTreeSet
     Request::write(Endpoint::AssignLicense, Method::Post, path, Some(body))
 }
 
-/// What a restore may do beyond bringing the user back. Both are off unless the policy asks for them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RestoreOptions {
-    /// Removes addresses from the restored user that others hold by now.
-    pub auto_reconcile_proxy_conflict: bool,
-    pub new_user_principal_name: Option<String>,
-}
-
 pub(super) fn restore(user: UserId, options: &RestoreOptions) -> Request {
     let mut body = serde_json::Map::new();
-    if options.auto_reconcile_proxy_conflict {
+    if options.drops_taken_addresses {
         body.insert("autoReconcileProxyConflict".to_owned(), json!(true));
     }
-    if let Some(upn) = &options.new_user_principal_name {
+    if let Some(upn) = &options.new_upn {
         body.insert("newUserPrincipalName".to_owned(), json!(upn));
     }
     let body = (!body.is_empty()).then_some(serde_json::Value::Object(body));
@@ -441,24 +301,27 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_filters_by_first_character_and_quotes_it() {
-        let shard = |first| UserShard::starting_with(first).map(|shard| users(Some(shard)).path);
-        assert!(shard('A').is_some_and(|path| path.ends_with("&$filter=startswith(userPrincipalName,'a')")));
+    fn a_shard_filters_by_first_character_and_the_last_one_holds_the_rest() {
+        let usual: Vec<UserShard> = UserShard::usual().collect();
+        assert_eq!(usual.len(), 37);
+        let (a, others) = (usual[0], UserShard::OTHERS);
+        assert!(users(Some(a)).path.ends_with("&$filter=startswith(userPrincipalName,'a')"));
+        let rest = users(Some(others));
         assert!(
-            shard('\'').is_some_and(|path| path.ends_with("&$filter=startswith(userPrincipalName,'''')"))
+            rest.is_eventual
+                && rest.path.contains("&$count=true&$filter=not(startswith(userPrincipalName,'a'))")
         );
-        assert!(shard('#').is_some_and(|path| path.ends_with("'%23')")));
-        assert_eq!(shard('&'), None);
-        assert_eq!(UserShard::usual().len(), 37);
-        let a = UserShard::starting_with('a').expect("a letter");
-        let held = [
+        assert_eq!(rest.path.matches("not(").count(), 37);
+        assert!(rest.path.len() < 4_000, "{}", rest.path.len());
+        let names = [
             "anna@contoso.com",
             "Anna@contoso.com",
             "\u{e5}se@contoso.com",
             "_svc@contoso.com",
             "bo@contoso.com",
         ];
-        assert_eq!(held.map(|name| a.may_hold(name)), [true, true, true, true, false]);
+        assert_eq!(names.map(|name| a.may_hold(name)), [true, true, true, true, false]);
+        assert_eq!(names.map(|name| others.may_hold(name)), [false, false, true, true, false]);
     }
 
     #[test]
@@ -475,11 +338,9 @@ mod tests {
 
     #[test]
     fn a_restore_is_empty_unless_asked() {
-        assert_eq!(restore(USER, &RestoreOptions::default()).body, None);
-        let options = RestoreOptions {
-            auto_reconcile_proxy_conflict: true,
-            new_user_principal_name: Some("a@contoso.com".to_owned()),
-        };
+        assert_eq!(restore(USER, &RestoreOptions::PLAIN).body, None);
+        let options =
+            RestoreOptions { drops_taken_addresses: true, new_upn: Some("a@contoso.com".to_owned()) };
         let expected = json!({ "autoReconcileProxyConflict": true, "newUserPrincipalName": "a@contoso.com" });
         assert_eq!(body(&restore(USER, &options)), expected);
     }
@@ -529,7 +390,7 @@ mod tests {
             check_member_groups(USER, &[GROUP]),
             batch(&[("a".to_owned(), mailbox_kind(USER))]),
             assign_license(USER, SKU, &BTreeSet::new()),
-            restore(USER, &RestoreOptions::default()),
+            restore(USER, &RestoreOptions::PLAIN),
             add_group_member("https://g/v1.0", GROUP, USER),
             set_usage_location(USER, "NO"),
             reprocess_licenses(USER),

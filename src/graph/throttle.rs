@@ -1,8 +1,8 @@
 //! How fast we ask, and when we ask again.
 //!
 //! Four parts: a budget of resource units and writes that keeps below Graph's published limits, a pace of writes that
-//! yields where somebody else spends the same quota, a gate that closes for everybody when Graph throttles us several
-//! times in a row, and the delays between attempts at one request.
+//! yields where somebody else spends the same quota, a gate for each service behind Graph that closes when it throttles
+//! us several times in a row, and the delays between attempts at one request.
 //! Waits on the [`Clock`] only; the jitter is a hash, so that a simulation can be replayed. Knows no endpoints and
 //! sends nothing.
 
@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::Clock;
 use crate::model::Timestamp;
 
+use super::request::Workload;
 use super::transport::HttpResponse;
 
 mod budget;
@@ -46,8 +47,8 @@ const BASE_BACKOFF: Duration = Duration::from_millis(500);
 
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// Throttled answers in a row, over all requests, that close the gate. One request in five answered 429 at random
-/// reaches five in a row about once in 3,000 requests; a real block reaches it at once.
+/// Throttled answers in a row, over all requests to one service, that close its gate. One request in five answered 429
+/// at random reaches five in a row about once in 3,000 requests; a real block reaches it at once.
 const GATE_AFTER: u32 = 5;
 
 /// While the gate is closed one request at a time goes ahead to see whether it may open, each for so long.
@@ -111,11 +112,18 @@ pub(super) struct Throttle {
 struct State {
     units: Bucket,
     writes: WritePace,
+    /// By [`Workload`].
+    gates: [Gate; Workload::COUNT],
+    slow_percent: u32,
+    slow_until: Duration,
+}
+
+/// Lets nobody through for a while after several throttled answers in a row.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gate {
     throttled_in_a_row: u32,
     /// On the monotonic clock: no request before it.
     closed_until: Duration,
-    slow_percent: u32,
-    slow_until: Duration,
 }
 
 impl Throttle {
@@ -127,8 +135,7 @@ impl Throttle {
             writes: WritePace::new(
                 Bucket::new(WRITES, WRITE_BURST_DIVISOR, Duration::from_secs(150), now).empty(),
             ),
-            throttled_in_a_row: 0,
-            closed_until: Duration::ZERO,
+            gates: Default::default(),
             slow_percent: 0,
             slow_until: Duration::ZERO,
         };
@@ -142,8 +149,8 @@ impl Throttle {
     }
 
     /// Returns when a request of that cost may be sent.
-    pub(super) async fn admit(&self, resource_units: u32, is_write: bool) {
-        self.until_zero(|state, now| state.closed(now)).await;
+    pub(super) async fn admit(&self, workload: Workload, resource_units: u32, is_write: bool) {
+        self.until_zero(|state, now| state.gates[workload as usize].closed(now)).await;
         let now = self.clock.monotonic();
         let wait = self.with_state(|state| {
             let cost = state.slowed(resource_units, now);
@@ -186,7 +193,7 @@ impl Throttle {
     }
 
     /// Learns from an answer: the throttling headers, and whether it was a throttled one.
-    pub(super) fn learn(&self, response: &HttpResponse, now_wall: Timestamp) {
+    pub(super) fn learn(&self, workload: Workload, response: &HttpResponse, now_wall: Timestamp) {
         let now = self.clock.monotonic();
         let percent = response.header("x-ms-throttle-limit-percentage").and_then(percent);
         let delay = is_throttled(response.status)
@@ -197,20 +204,7 @@ impl Throttle {
                 state.slow_percent = percent;
                 state.slow_until = now + SLOW_FOR;
             }
-            match delay {
-                None => {
-                    state.throttled_in_a_row = 0;
-                    state.closed_until = Duration::ZERO;
-                }
-                Some(delay) => {
-                    state.throttled_in_a_row = state.throttled_in_a_row.saturating_add(1);
-                    if state.throttled_in_a_row >= GATE_AFTER {
-                        let times = (state.throttled_in_a_row - GATE_AFTER).min(6);
-                        let until = now + delay.max((BASE_BACKOFF * 2_u32.pow(times)).min(MAX_BACKOFF));
-                        state.closed_until = state.closed_until.max(until);
-                    }
-                }
-            }
+            state.gates[workload as usize].note(delay, now);
         });
     }
 
@@ -220,7 +214,21 @@ impl Throttle {
     }
 }
 
-impl State {
+impl Gate {
+    /// `delay`: of an answer that was throttled.
+    fn note(&mut self, delay: Option<Duration>, now: Duration) {
+        let Some(delay) = delay else {
+            *self = Self::default();
+            return;
+        };
+        self.throttled_in_a_row = self.throttled_in_a_row.saturating_add(1);
+        if self.throttled_in_a_row >= GATE_AFTER {
+            let times = (self.throttled_in_a_row - GATE_AFTER).min(6);
+            let until = now + delay.max((BASE_BACKOFF * 2_u32.pow(times)).min(MAX_BACKOFF));
+            self.closed_until = self.closed_until.max(until);
+        }
+    }
+
     /// How long the gate stays closed. Whoever finds it open during a block closes it behind itself: it is the trial.
     fn closed(&mut self, now: Duration) -> Duration {
         let closed = self.closed_until.saturating_sub(now);
@@ -229,7 +237,9 @@ impl State {
         }
         closed
     }
+}
 
+impl State {
     /// What a request counts for while Graph reports that the limit is near: at 80 % as it is, at 100 % double, at
     /// 180 % six times.
     fn slowed(&self, resource_units: u32, now: Duration) -> u32 {

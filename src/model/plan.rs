@@ -53,6 +53,23 @@ pub enum Action {
     Restore,
 }
 
+/// What a restore may do beyond bringing the account back (Graph: directory-deleteditems-restore). Both stay out of the
+/// record where they are off: a plain restore is written as it always was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RestoreOptions {
+    /// `newUserPrincipalName`: somebody else has the old one by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_upn: Option<String>,
+    /// `autoReconcileProxyConflict`: addresses that others hold by now are taken from the restored account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drops_taken_addresses: bool,
+}
+
+impl RestoreOptions {
+    /// The account as it was.
+    pub const PLAIN: Self = Self { new_upn: None, drops_taken_addresses: false };
+}
+
 impl Action {
     pub const LABELS: [&'static str; 5] =
         ["assign_license", "add_to_group", "reprocess_licenses", "set_usage_location", "restore"];

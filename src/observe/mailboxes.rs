@@ -2,13 +2,17 @@
 //! only on suspicion: one request a user is too much for every pass.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 
 use crate::clock::Clock;
 use crate::graph::Client;
 use crate::model::{
-    Entitlement, KnownUser, Loss, MailboxKind, Presence, Probe, ProbeAnswer, Problem, ProblemKind,
-    RecordedMailbox, Span, Timestamp, UserId, UserType,
+    DriftKind, Entitlement, KnownUser, Loss, MAILBOX_SETTLE, MailboxKind, Presence, Probe, ProbeAnswer,
+    Problem, ProblemKind, RecordedMailbox, Span, Timestamp, UserId, UserType,
 };
 use crate::policy::{Policy, Ruling};
 use crate::store::records::{Cursor, Identities, Probing, Tally};
@@ -19,15 +23,16 @@ use super::{Observed, Reach};
 /// Mailboxes asked for in one pass; the rest follow in the next ones, the most telling first.
 const PROBES_PER_PASS: usize = 5_000;
 
-/// Time that a pass gives to these questions, so that a slow Exchange never keeps licences waiting.
+/// Time that a pass gives to these questions, whatever is still under way then: a slow Exchange never keeps licences
+/// waiting.
 const PROBE_TIME: Duration = Duration::from_secs(20);
 
 /// A shared mailbox without a licence is lost when it turns into one of a user: attributes from on premises do that
 /// (Microsoft: "Convert a user mailbox to a shared mailbox").
 const ASK_KIND_AGAIN: Span = Span::from_hours(24);
 
-/// Users asked about between two looks at the clock.
-const PROBES_AT_ONCE: usize = 64;
+/// Answers that are written together.
+const REMEMBERED_AT_ONCE: usize = 64;
 
 /// A licensed user whose mailbox did not answer is asked again after this; it may still be in the making.
 const ASK_AGAIN: Span = Span::from_hours(1);
@@ -65,36 +70,45 @@ pub async fn mailboxes(
 ) -> Result<Vec<RecordedMailbox>, store::Error> {
     let mut recorded = Vec::new();
     let cursor = store.get_or_default::<Cursor>()?;
-    let Wanted { users, mut probing } = wanted(store, policy, observed, &cursor.probes, clock.now())?;
+    let now = clock.now();
+    let repairs = Repairs::of(store)?;
+    let Wanted { users, mut probing } = wanted(store, policy, observed, &repairs, &cursor.probes, now)?;
     if !users.is_empty() {
         // An answer changes what a user is counted as.
         store.remove::<Tally>()?;
         store.put(&Identities { are_journalled: false })?;
     }
-    let begun = clock.monotonic();
     let (mut asked, mut unreadable) = (0_usize, 0_usize);
-    for users in users.chunks(PROBES_AT_ONCE) {
-        if clock.monotonic().saturating_sub(begun) > PROBE_TIME {
-            probing.is_behind = true;
-            break;
-        }
-        let mut answers = BTreeMap::new();
-        for (user, answer) in graph.probe_mailboxes(users).await {
-            asked += 1;
-            match answer {
-                Ok(answer) => {
-                    unreadable += usize::from(answer == ProbeAnswer::Unreadable);
-                    answers.insert(user, Probe { at: clock.now(), answer });
-                }
-                Err(error) => {
-                    unreadable += 1;
-                    probing.is_behind = true;
-                    tracing::debug!(%error, user.id = %user, "a mailbox could not be asked about");
-                }
+    let mut answers = BTreeMap::new();
+    let mut arriving = graph.probe_mailboxes(users);
+    let mut too_late = pin!(clock.deadline(PROBE_TIME));
+    loop {
+        let next = match select(arriving.next(), too_late.as_mut()).await {
+            Either::Left((next, _)) => next,
+            Either::Right(((), _)) => {
+                probing.is_behind = true;
+                None
+            }
+        };
+        let Some((user, answer)) = next else { break };
+        asked += 1;
+        match answer {
+            Ok(answer) => {
+                unreadable += usize::from(answer == ProbeAnswer::Unreadable);
+                answers.insert(user, Probe { at: clock.now(), answer });
+            }
+            Err(error) => {
+                unreadable += 1;
+                probing.is_behind = true;
+                tracing::debug!(%error, user.id = %user, "a mailbox could not be asked about");
             }
         }
-        remember(store, observed, answers, &mut probing, &mut recorded)?;
+        if answers.len() >= REMEMBERED_AT_ONCE {
+            let some = std::mem::take(&mut answers);
+            remember(store, observed, some, &repairs, &mut probing, &mut recorded)?;
+        }
     }
+    remember(store, observed, answers, &repairs, &mut probing, &mut recorded)?;
     if asked > 0 && asked == unreadable {
         let detail = format!("none of {asked} mailboxes could be read: MailboxSettings.Read may be missing");
         observed.observation.problems.push(Problem { kind: ProblemKind::MailboxUnreadable, detail });
@@ -104,6 +118,42 @@ pub async fn mailboxes(
         store.put(&Cursor { probes: probing, ..cursor })?;
     }
     Ok(recorded)
+}
+
+/// Repairs whose proof is awaited.
+#[derive(Default)]
+struct Repairs {
+    /// Those of ours since they were sent, those of others since they showed.
+    awaited: BTreeMap<UserId, Timestamp>,
+    /// Who was not live at the last observation: who is now, was restored since, by whomever.
+    away: BTreeSet<UserId>,
+}
+
+impl Repairs {
+    fn of(store: &TenantStore) -> Result<Self, store::Error> {
+        let mut repairs = Self::default();
+        for entry in store.open_ledger() {
+            let (user, entry) = entry?;
+            if let Some(since) = entry.pending.as_ref().map(|pending| pending.sent).max(entry.healed) {
+                repairs.awaited.insert(user, since);
+            }
+            let was_live = match entry.drift {
+                DriftKind::Unlicensed => true,
+                DriftKind::Deleted | DriftKind::UnlicensedAndDeleted | DriftKind::Gone => false,
+            };
+            if entry.resolved.is_none() && !was_live {
+                repairs.away.insert(user);
+            }
+        }
+        Ok(repairs)
+    }
+
+    /// Exchange takes up a restored account within minutes to hours; until then its silence says nothing.
+    /// `observed`: the start of the observation, by which verification, too, tells when it has waited long enough.
+    fn is_fresh(&self, user: UserId, observed: Timestamp) -> bool {
+        let is_awaited = |since: &Timestamp| observed - *since < MAILBOX_SETTLE;
+        self.away.contains(&user) || self.awaited.get(&user).is_some_and(is_awaited)
+    }
 }
 
 /// Who is to be asked about, the most telling first.
@@ -119,24 +169,17 @@ fn wanted(
     store: &TenantStore,
     policy: &Policy,
     observed: &Observed,
+    repairs: &Repairs,
     before: &Probing,
     now: Timestamp,
 ) -> Result<Wanted, store::Error> {
-    let mut pending = BTreeSet::new();
-    for entry in store.open_ledger() {
-        let (user, entry) = entry?;
-        if entry.pending.is_some() || entry.healed.is_some() {
-            pending.insert(user);
-        }
-    }
     let is_due = before.is_behind || before.next_at.is_some_and(|next| next <= now);
-    let mut choice =
-        Choice { pending: &pending, policy, observed, now, wanted: BTreeSet::new(), next_at: None };
+    let mut choice = Choice { repairs, policy, observed, now, wanted: BTreeSet::new(), next_at: None };
     let mut is_behind = false;
     match &observed.reach {
         Reach::These(changed) if !is_due => {
             choice.next_at = before.next_at;
-            let users = changed.keys().chain(&pending).copied().collect();
+            let users = changed.keys().chain(repairs.awaited.keys()).copied().collect();
             store.visit_users(&users, |_, known| {
                 if let Some(known) = known {
                     is_behind |= choice.consider(&known);
@@ -153,7 +196,7 @@ fn wanted(
 
 /// The most telling questions so far; bounded.
 struct Choice<'a> {
-    pending: &'a BTreeSet<UserId>,
+    repairs: &'a Repairs,
     policy: &'a Policy,
     observed: &'a Observed,
     now: Timestamp,
@@ -164,7 +207,7 @@ struct Choice<'a> {
 impl Choice<'_> {
     /// True when a question had to be left out.
     fn consider(&mut self, known: &KnownUser) -> bool {
-        let is_pending = self.pending.contains(&known.id());
+        let is_pending = self.repairs.awaited.contains_key(&known.id());
         let urgency = match is_pending {
             true => (known.presence == Presence::Live).then_some(Urgency::Proof),
             false => urgency(known, self.policy, self.observed),
@@ -244,20 +287,24 @@ fn remember(
     store: &TenantStore,
     observed: &mut Observed,
     mut answers: BTreeMap<UserId, Probe>,
+    repairs: &Repairs,
     probing: &mut Probing,
     recorded: &mut Vec<RecordedMailbox>,
 ) -> Result<(), store::Error> {
     let users: BTreeSet<UserId> = answers.keys().copied().collect();
-    let Observed { catalog, reach, .. } = observed;
+    let Observed { catalog, reach, observation, .. } = observed;
     store.update_users(&users, |user, before| {
         let mut known = before.clone()?;
+        let is_awaited = repairs.awaited.contains_key(&user);
         if let Some(probe) = answers.remove(&user) {
-            let is_healthy = Entitlement::of(&known.user, catalog).is_licensed();
-            note(&mut known, probe, is_healthy);
+            let is_licensed = Entitlement::of(&known.user, catalog).is_licensed();
+            let is_fresh = repairs.is_fresh(user, observation.started);
+            note(&mut known, probe, is_licensed, is_fresh);
             let is_new = before.as_ref().is_some_and(|before| before.mailbox.primary_id.is_none());
             recorded.extend(RecordedMailbox::of(&known).filter(|_| is_new));
         }
-        if let Again::At(at) = again_at(&known) {
+        // Whose proof is awaited is asked about in every pass anyway.
+        if let (Again::At(at), false) = (again_at(&known), is_awaited) {
             probing.next_at = Some(probing.next_at.map_or(at, |next| next.min(at)));
         }
         reach.note(user, &before);
@@ -266,9 +313,13 @@ fn remember(
 }
 
 /// The kind is what was last read; the identity is recorded once, while the mailbox is healthy, and is not
-/// overwritten by another one: comparing the two is the proof of a recovery.
-fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool) {
+/// overwritten by another one: comparing the two is the proof of a recovery. While a repair is fresh, a mailbox without
+/// a licence is not held to its silence: what Exchange said before stands, and a clock would count from then.
+fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool, is_fresh: bool) {
     if !is_licensed && known.mailbox.kind.as_ref().is_some_and(|kind| !kind.needs_license()) {
+        if is_fresh && probe.answer == ProbeAnswer::NoMailbox {
+            return;
+        }
         known.loss = turned(known, &probe);
     }
     if let ProbeAnswer::Reachable { kind, primary_id } = &probe.answer {

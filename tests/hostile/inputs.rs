@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use mailkeeper::graph::transport::HttpResponse;
-use mailkeeper::graph::{Client, Cloud, DeltaStart, Error, GraphUrl, RestoreOptions};
-use mailkeeper::model::{Catalog, GroupId, SkuId, Timestamp, UserId};
+use mailkeeper::graph::{Client, Cloud, DeltaStart, Error, GraphUrl};
+use mailkeeper::model::{Catalog, GroupId, RestoreOptions, SkuId, Timestamp, UserId};
 use mailkeeper::policy::{Format, Policy, render};
 use mailkeeper::settings::Settings;
 use mailkeeper::store::journal::{Entry, Journal, JournalError, LogFile, MemoryLog};
@@ -96,12 +97,13 @@ async fn make(client: &Client, call: u8) {
         12 => readable(client.mailbox_kind(USER).await),
         13 => readable(client.mailbox_identity(USER).await),
         14 => {
-            for (_, answer) in client.probe_mailboxes(&[USER, OTHER_USER, USER]).await {
+            for (_, answer) in client.probe_mailboxes(vec![USER, OTHER_USER, USER]).collect::<Vec<_>>().await
+            {
                 readable(answer);
             }
         }
         15 => tame(&client.assign_license(USER, SKU, &[].into()).await.detail),
-        16 => tame(&client.restore(USER, &RestoreOptions::default()).await.detail),
+        16 => tame(&client.restore(USER, &RestoreOptions::PLAIN).await.detail),
         17 => tame(&client.add_group_member(GROUP, USER).await.detail),
         _ => readable(client.directory_audits(USER, None).await),
     }

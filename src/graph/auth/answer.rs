@@ -76,6 +76,8 @@ pub enum SignInFault {
     Refused,
     /// Not answered, throttled, or temporarily unavailable.
     Unavailable,
+    /// Nobody whom this machine trusts vouches for the server: a proxy's or a simulated tenant's certificate.
+    Untrusted,
     /// A key, certificate or token file of this machine cannot be used.
     LocalCredential,
     /// An answer that is no token.
@@ -94,6 +96,10 @@ impl fmt::Display for SignInFault {
             Self::Blocked => "sign-in is blocked by the tenant",
             Self::Refused => "sign-in was refused",
             Self::Unavailable => "sign-in is temporarily unavailable",
+            Self::Untrusted => {
+                "the certificate of the sign-in server is not trusted: add its authority to the system's, or name it as \
+                 `ca_file` beside other endpoints"
+            }
             Self::LocalCredential => "the configured credential cannot be used",
             Self::Malformed => "the sign-in answer was not understood",
         })

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::super::testing::{FakeGraph, TENANT, TestClock, ok, token};
+use super::super::testing::{FakeGraph, TENANT, TestClock, broken, ok, token};
 use super::super::{Cloud, Error, SignIn, SignInFault};
 use super::*;
 
@@ -45,6 +45,20 @@ async fn refusals_are_sorted_for_people_and_keep_microsofts_words() {
         let (error, asked) = sign_in_error(graph).await;
         assert_eq!((error.fault, error.is_temporary(), asked), (fault, false, 1));
         assert!(error.to_string().contains(&expected), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_told_with_the_ids_of_its_request() {
+    let refused =
+        refusal(401, "invalid_client", 7_000_215, "AADSTS7000215: no").with_header("x-ms-request-id", "e-1");
+    let answers = [(Ok(refused), "request-id e-1, "), (Err(broken()), "")];
+    for (answer, theirs) in answers {
+        let (client, graph) = empty_graph().with_tokens(move |_| answer.clone()).client();
+        let Err(Error::SignIn(error)) = client.subscribed_skus().await else { panic!("a token") };
+        let sent = graph.everything_sent();
+        let ours = sent.last().and_then(|request| request.header("client-request-id")).expect("an id");
+        assert!(error.to_string().ends_with(&format!(" ({theirs}client-request-id {ours})")), "{error}");
     }
 }
 

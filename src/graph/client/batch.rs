@@ -10,14 +10,17 @@ use std::time::Duration;
 
 use crate::model::{ProbeAnswer, UserId};
 
-use super::super::error::Error;
+use super::super::auth::{Challenge, challenge};
+use super::super::error::{Error, ErrorAnswer, RequestIds, tame};
 use super::super::request::{self, Endpoint, Request};
 use super::super::response::{
     BatchPart, Decoded, decode_batch, decode_error, decode_mailbox_identity, decode_mailbox_kind,
+    is_error_readable,
 };
-use super::super::throttle::{MAX_READ_ATTEMPTS, delay_before, is_transient};
+use super::super::throttle::{MAX_READ_ATTEMPTS, MAX_READ_WAIT, delay_before, is_transient};
 use super::super::transport::HttpResponse;
 use super::probe::MailboxAnswer;
+use super::read::{Answered, MAX_MALFORMED};
 use super::{Client, is_success};
 
 /// Graph: json-batching.
@@ -41,23 +44,8 @@ impl Client {
         self.uses_batch() && users >= self.shared.batch_from
     }
 
-    pub(super) async fn probe_in_batches(
-        &self,
-        users: &[UserId],
-    ) -> Vec<(UserId, Result<ProbeAnswer, Error>)> {
-        let mut results = Vec::with_capacity(users.len());
-        for some in users.chunks(PARTS) {
-            let answers = if self.uses_batch() { self.probe_batch(some).await } else { None };
-            match answers {
-                Some(answers) => results.extend(in_order(some, &answers)),
-                None => results.extend(self.probe_one_by_one(some).await),
-            }
-        }
-        results
-    }
-
     /// One batch for the kinds, one for the identities of those that have a mailbox. `None`: batches are refused.
-    async fn probe_batch(&self, users: &[UserId]) -> Option<Answers<ProbeAnswer>> {
+    pub(super) async fn probe_batch(&self, users: &[UserId]) -> Option<Answers<ProbeAnswer>> {
         let kinds = self.ask(users, &Question { ask: request::mailbox_kind, read: read_kind }).await?;
         let has_mailbox = |kind: &Result<MailboxAnswer, Error>| matches!(kind, Ok(MailboxAnswer::Kind(_)));
         let reachable: Vec<UserId> =
@@ -84,99 +72,206 @@ impl Client {
         self.ask(users, &Question { ask: request::mailbox_identity, read: read_identity }).await
     }
 
-    /// Asks in rounds until each user has a final answer or the rounds are used up. `None`: batches are refused here.
+    /// Asks in rounds until each user has a final answer. All rounds together wait no longer than a single read does.
+    /// `None`: batches are refused here.
     pub(super) async fn ask<T, A, R>(&self, users: &[UserId], question: &Question<A, R>) -> Option<Answers<T>>
     where
         A: Fn(UserId) -> Request,
-        R: Fn(&HttpResponse) -> Decoded<T>,
+        R: Fn(&HttpResponse, &RequestIds) -> Decoded<T>,
     {
-        let mut answers = Answers::new();
-        let mut open = users.to_vec();
-        open.sort_unstable();
-        open.dedup();
-        for round in 1..=MAX_READ_ATTEMPTS {
-            let parts: Vec<(String, Request)> = open
-                .iter()
-                .enumerate()
-                .map(|(index, user)| (part_id(index), (question.ask)(*user)))
-                .collect();
-            let arrived = match self.read(&request::batch(&parts), decode_batch).await {
-                Ok(arrived) => unambiguous(arrived),
+        let mut rounds = Rounds::new(users);
+        while !rounds.open.is_empty() {
+            rounds.number += 1;
+            let asked: Vec<(UserId, Request)> =
+                rounds.open.keys().map(|user| (*user, (question.ask)(*user))).collect();
+            // The token that the batch goes out with, in case its parts are refused for it.
+            let token = match self.token().await {
+                Ok(token) => token,
+                Err(error) => return Some(rounds.given_up(&error)),
+            };
+            let arrived = match self.read_batch(&asked, &mut rounds.waited).await {
+                Ok(arrived) => arrived,
                 Err(Error::Answer { answer, .. }) if answer.status != 401 => {
                     let (status, code) = (answer.status, answer.code());
                     tracing::info!(status, code, "batches are refused here, asking one by one from now on");
                     self.shared.has_batch.store(false, Ordering::Relaxed);
                     return None;
                 }
-                Err(error) => {
-                    answers.extend(open.into_iter().map(|user| (user, Err(error.clone()))));
-                    return Some(answers);
+                // Not for batches, perhaps: a stand-in fails on what it does not know. Single requests will tell.
+                Err(error @ (Error::Unanswered { .. } | Error::Malformed { .. })) => {
+                    tracing::info!(%error, "batches get no answer here, asking one by one from now on");
+                    self.shared.has_batch.store(false, Ordering::Relaxed);
+                    return None;
                 }
+                Err(error) => return Some(rounds.given_up(&error)),
             };
-            let delay = self.settle(&question.read, &parts, &mut open, arrived, round, &mut answers);
-            if open.is_empty() {
-                break;
+            let (delay, refused) = self.settle(&question.read, &asked, arrived, &mut rounds);
+            if let Some(challenge) = refused {
+                self.shared.tokens.refused(&token, challenge).await;
             }
-            if round < MAX_READ_ATTEMPTS {
+            if !rounds.open.is_empty() {
+                rounds.waited += delay;
                 self.shared.clock.sleep(delay).await;
             }
         }
-        Some(answers)
+        Some(rounds.answers)
     }
 
-    /// Sorts the parts of one round: final answers into `answers`; users without one stay in `open`, with the reason
-    /// noted in case this was the last round. Returns the longest delay that any part asked for.
+    async fn read_batch(
+        &self,
+        asked: &[(UserId, Request)],
+        waited: &mut Duration,
+    ) -> Result<Answered<BTreeMap<String, HttpResponse>>, Error> {
+        let parts: Vec<(String, Request)> =
+            asked.iter().enumerate().map(|(index, (_, request))| (part_id(index), request.clone())).collect();
+        let request = request::batch(&parts);
+        let url = self.url_of(&request)?;
+        let Answered { value, ids } = self.read_within(&request, &url, decode_batch, waited).await?;
+        Ok(Answered { value: unambiguous(value), ids })
+    }
+
+    /// Sorts the parts of one round. Users without a final answer stay open while there is an attempt and the time left
+    /// for another one. Returns the longest delay that any of them asked for, and what came with the first part
+    /// that was refused for its token.
     fn settle<T>(
         &self,
-        read: impl Fn(&HttpResponse) -> Decoded<T>,
-        parts: &[(String, Request)],
-        open: &mut Vec<UserId>,
-        mut arrived: BTreeMap<String, HttpResponse>,
-        round: u32,
-        answers: &mut Answers<T>,
-    ) -> Duration {
+        read: impl Fn(&HttpResponse, &RequestIds) -> Decoded<T>,
+        asked: &[(UserId, Request)],
+        mut arrived: Answered<BTreeMap<String, HttpResponse>>,
+        rounds: &mut Rounds<T>,
+    ) -> (Duration, Option<Option<Challenge>>) {
         let now = self.shared.clock.now();
-        let mut delay = Duration::ZERO;
-        let mut unanswered = Vec::new();
-        for (user, (id, request)) in open.iter().zip(parts) {
-            let part = arrived.remove(id);
+        let (mut delay, mut refused) = (Duration::ZERO, None);
+        for (index, (user, request)) in asked.iter().enumerate() {
+            let part = arrived.value.remove(&part_id(index));
             if let Some(part) = &part {
-                self.shared.throttle.learn(part, now);
+                self.shared.throttle.learn(request.workload, part, now);
             }
-            match judge(part.as_ref(), &read) {
-                Ok(answer) => {
-                    answers.insert(*user, Ok(answer));
+            let ids = ids_of(part.as_ref(), &arrived.ids);
+            let tries = rounds.open.entry(*user).or_default();
+            let verdict = judge(request.endpoint, part.as_ref(), &ids, tries, &read);
+            let last = match verdict {
+                Verdict::Final(answer) => {
+                    rounds.close(*user, answer);
+                    continue;
                 }
-                Err(last) => {
-                    delay = delay.max(delay_before(round + 1, &request.path, part.as_ref(), now));
-                    let error = Error::Unanswered { endpoint: Endpoint::Batch, attempts: round, last };
-                    answers.insert(*user, Err(error));
-                    unanswered.push(*user);
+                Verdict::Refused => {
+                    refused = refused.or_else(|| Some(part.as_ref().and_then(challenge)));
+                    continue;
                 }
+                Verdict::Again(last) => last,
+            };
+            let wanted = delay_before(rounds.number + 1, &request.path, part.as_ref(), now);
+            if rounds.number >= MAX_READ_ATTEMPTS || rounds.waited + wanted > MAX_READ_WAIT {
+                let attempts = rounds.number;
+                rounds.close(*user, Err(Error::Unanswered { endpoint: Endpoint::Batch, attempts, last }));
+            } else {
+                delay = delay.max(wanted);
             }
         }
-        *open = unanswered;
-        delay
+        (delay, refused)
     }
 }
 
-/// `Err` is why this part has no final answer yet.
-fn judge<T>(part: Option<&HttpResponse>, read: impl Fn(&HttpResponse) -> Decoded<T>) -> Decoded<T> {
-    let part = part.ok_or_else(|| "no answer to this part of the batch".to_owned())?;
+/// Where the question stands.
+struct Rounds<T> {
+    open: BTreeMap<UserId, Tries>,
+    answers: Answers<T>,
+    number: u32,
+    waited: Duration,
+}
+
+/// What a part was asked again for, beside what passes.
+#[derive(Default)]
+struct Tries {
+    malformed: u32,
+    was_refused: bool,
+}
+
+impl<T> Rounds<T> {
+    fn new(users: &[UserId]) -> Self {
+        let open = users.iter().map(|user| (*user, Tries::default())).collect();
+        Self { open, answers: Answers::new(), number: 0, waited: Duration::ZERO }
+    }
+
+    fn close(&mut self, user: UserId, answer: Result<T, Error>) {
+        self.open.remove(&user);
+        self.answers.insert(user, answer);
+    }
+
+    /// The same error for everybody who still waits.
+    fn given_up(mut self, error: &Error) -> Answers<T> {
+        self.answers.extend(self.open.into_keys().map(|user| (user, Err(error.clone()))));
+        self.answers
+    }
+}
+
+enum Verdict<T> {
+    Final(Result<T, Error>),
+    /// Why this part has no final answer yet.
+    Again(String),
+    /// The token was not taken, for the first time.
+    Refused,
+}
+
+/// As a single read is judged.
+fn judge<T>(
+    endpoint: Endpoint,
+    part: Option<&HttpResponse>,
+    ids: &RequestIds,
+    tries: &mut Tries,
+    read: impl Fn(&HttpResponse, &RequestIds) -> Decoded<T>,
+) -> Verdict<T> {
+    let Some(part) = part else {
+        return Verdict::Again(format!("no answer to this part of the batch ({ids})"));
+    };
+    if part.status == 401 && !std::mem::replace(&mut tries.was_refused, true) {
+        return Verdict::Refused;
+    }
+    if part.status == 401 {
+        let answer = Box::new(part_error(part, ids));
+        return Verdict::Final(Err(Error::Answer { endpoint, answer }));
+    }
     if is_transient(part.status) || part.status == 424 {
-        return Err(decode_error(part, "").to_string());
+        return Verdict::Again(part_error(part, ids).to_string());
     }
-    read(part)
+    let is_readable = is_success(part) || is_error_readable(part) || tries.malformed >= MAX_MALFORMED;
+    let answer =
+        if is_readable { read(part, ids) } else { Err(format!("{}, no word of Graph's", part.status)) };
+    match answer {
+        Ok(answer) => Verdict::Final(Ok(answer)),
+        Err(detail) if tries.malformed >= MAX_MALFORMED => {
+            Verdict::Final(Err(Error::Malformed { endpoint, detail, ids: ids.clone() }))
+        }
+        Err(detail) => {
+            tries.malformed += 1;
+            Verdict::Again(format!("{detail} ({ids})"))
+        }
+    }
 }
 
-fn read_kind(part: &HttpResponse) -> Decoded<MailboxAnswer> {
+/// The ids of one part: its own, else those of the batch around it.
+fn ids_of(part: Option<&HttpResponse>, around: &RequestIds) -> RequestIds {
+    let ours = part.and_then(|part| part.header("client-request-id")).map(tame);
+    RequestIds {
+        request: part.and_then(|part| decode_error(part, "").ids.request).or_else(|| around.request.clone()),
+        client_request: ours.unwrap_or_else(|| around.client_request.clone()),
+    }
+}
+
+/// The error that a part is.
+pub(super) fn part_error(part: &HttpResponse, ids: &RequestIds) -> ErrorAnswer {
+    ErrorAnswer { ids: ids.clone(), ..decode_error(part, "") }
+}
+
+fn read_kind(part: &HttpResponse, ids: &RequestIds) -> Decoded<MailboxAnswer> {
     if is_success(part) {
         return decode_mailbox_kind(&part.body).map(MailboxAnswer::Kind);
     }
-    Ok(MailboxAnswer::of_error(&decode_error(part, "")))
+    Ok(MailboxAnswer::of_error(&part_error(part, ids)))
 }
 
-fn read_identity(part: &HttpResponse) -> Decoded<Option<String>> {
+fn read_identity(part: &HttpResponse, _: &RequestIds) -> Decoded<Option<String>> {
     if is_success(part) { decode_mailbox_identity(&part.body) } else { Ok(None) }
 }
 

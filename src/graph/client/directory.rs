@@ -2,7 +2,7 @@
 
 use crate::model::{GroupId, Sku, Subscription, Timestamp, User, UserId};
 
-use super::super::error::{Error, ErrorAnswer};
+use super::super::error::{Error, ErrorAnswer, RequestIds};
 use super::super::link::GraphUrl;
 use super::super::request::{self, Endpoint, UserShard};
 use super::super::response::{
@@ -58,8 +58,12 @@ impl Client {
             DeltaStart::Latest => (request::users_delta(true), None),
             DeltaStart::Initial => (request::users_delta(false), None),
             DeltaStart::Link(link) => {
-                let url = GraphUrl::follow(&self.shared.roots, link)
-                    .map_err(|fault| Error::HostileLink { endpoint: Endpoint::UsersDelta, fault })?;
+                let url = GraphUrl::follow(&self.shared.roots, link).map_err(|fault| Error::HostileLink {
+                    endpoint: Endpoint::UsersDelta,
+                    fault,
+                    // It was stored: the answer that it came from is long gone.
+                    ids: RequestIds::default(),
+                })?;
                 (request::users_delta(false), Some(url))
             }
         };

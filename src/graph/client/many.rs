@@ -10,13 +10,11 @@ use futures_util::stream;
 
 use crate::model::{GroupId, User, UserId};
 
-use super::super::error::{Error, ErrorAnswer};
+use super::super::error::{Error, ErrorAnswer, RequestIds};
 use super::super::request::{self, GROUPS_PER_CHECK, Request};
-use super::super::response::{
-    Decoded, DeletedUser, decode_deleted_user, decode_error, decode_held_groups, decode_user,
-};
+use super::super::response::{Decoded, DeletedUser, decode_deleted_user, decode_held_groups, decode_user};
 use super::super::transport::HttpResponse;
-use super::batch::{PARTS, Question, in_order};
+use super::batch::{PARTS, Question, in_order, part_error};
 use super::directory::is_not_found;
 use super::{Client, is_success};
 
@@ -121,7 +119,7 @@ impl Client {
         }
         let question = Question {
             ask: |user| single.ask.request(user),
-            read: |part: &HttpResponse| read_part(part, single),
+            read: |part: &HttpResponse, ids: &RequestIds| read_part(part, ids, single),
         };
         let answers = self.ask(users, &question).await?;
         let answers = answers.into_iter().map(|(user, answer)| {
@@ -134,11 +132,15 @@ impl Client {
 }
 
 /// A refusal is a final answer, too.
-fn read_part<T>(part: &HttpResponse, single: &Single<T>) -> Decoded<Result<T, Box<ErrorAnswer>>> {
+fn read_part<T>(
+    part: &HttpResponse,
+    ids: &RequestIds,
+    single: &Single<T>,
+) -> Decoded<Result<T, Box<ErrorAnswer>>> {
     if is_success(part) {
         return (single.decode)(&part.body).map(Ok);
     }
-    let answer = decode_error(part, "");
+    let answer = part_error(part, ids);
     Ok((single.absent)(&answer).ok_or_else(|| Box::new(answer)))
 }
 

@@ -3,11 +3,15 @@
 //! Each link is checked before a token goes there, loops and endless listings are stopped. State changes only after a
 //! page was read whole: a call that failed or was dropped can be made again.
 
-use super::super::error::{Error, ErrorAnswer};
-use super::super::link::{GraphUrl, PageGuard};
+use super::super::error::{Error, ErrorAnswer, RequestIds};
+use super::super::link::{GraphUrl, LinkFault, PageGuard};
 use super::super::request::{Endpoint, Request};
 use super::super::response::{Decoded, DeltaItem, Page, decode_delta};
 use super::Client;
+use super::read::Answered;
+
+/// Pages of a listing that is held in memory as a whole: products and subscriptions come on one.
+const SMALL_LISTING_PAGES: usize = 10;
 
 /// Where a listing stands.
 #[derive(Debug)]
@@ -24,21 +28,25 @@ struct Trail {
     request: Request,
     position: Position,
     guard: PageGuard,
+    /// Of the newest page: what is wrong with its links is told with them.
+    ids: RequestIds,
 }
 
 impl Trail {
     fn new(client: Client, request: Request, start: Option<GraphUrl>) -> Self {
         let position = start.map_or(Position::Start, Position::At);
-        Self { client, request, position, guard: PageGuard::default() }
+        Self { client, request, position, guard: PageGuard::default(), ids: RequestIds::default() }
     }
 
     /// The next page, already walked past; `None` at the end.
     async fn next<T>(&mut self, decode: fn(&[u8]) -> Decoded<Page<T>>) -> Result<Option<Page<T>>, Error> {
-        let page = match &self.position {
-            Position::Start => self.client.read(&self.request, decode).await?,
-            Position::At(url) => self.client.read_at(&self.request, url, decode).await?,
+        let url = match &self.position {
+            Position::Start => &self.client.url_of(&self.request)?,
+            Position::At(url) => url,
             Position::End => return Ok(None),
         };
+        let Answered { value: page, ids } = self.client.read_at(&self.request, url, decode).await?;
+        self.ids = ids;
         if let Some(link) = &page.delta {
             // Before anybody stores it.
             self.checked(link)?;
@@ -60,8 +68,8 @@ impl Trail {
         GraphUrl::follow(&self.client.shared.roots, link).map_err(|fault| self.hostile(fault))
     }
 
-    fn hostile(&self, fault: super::super::link::LinkFault) -> Error {
-        Error::HostileLink { endpoint: self.request.endpoint, fault }
+    fn hostile(&self, fault: LinkFault) -> Error {
+        Error::HostileLink { endpoint: self.request.endpoint, fault, ids: self.ids.clone() }
     }
 }
 
@@ -85,13 +93,17 @@ impl<T> Pager<T> {
         Ok(self.trail.next(self.decode).await?.map(|page| page.items))
     }
 
-    /// All items at once: for listings that are small by nature.
+    /// All items at once: for listings that are small by nature. One that is not is endless, and a page may be as large
+    /// as an answer can be.
     pub(super) async fn all(mut self) -> Result<Vec<T>, Error> {
         let mut items = Vec::new();
-        while let Some(page) = self.next().await? {
-            items.extend(page);
+        for _ in 0..SMALL_LISTING_PAGES {
+            match self.next().await? {
+                Some(page) => items.extend(page),
+                None => return Ok(items),
+            }
         }
-        Ok(items)
+        Err(self.trail.hostile(LinkFault::Endless))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::error::Error;
+use super::super::error::{Error, RequestIds};
 use super::super::link::GraphUrl;
 use super::super::request::{Endpoint, Request};
 use super::super::response::{Decoded, decode_error, is_error_readable};
@@ -12,7 +12,16 @@ use super::{Client, Exchange, is_success};
 
 /// An answer whose body makes no sense, success or error, is asked for again so often: a gateway's HTML passes, a
 /// server's bug does not.
-const MAX_MALFORMED: u32 = 2;
+pub(super) const MAX_MALFORMED: u32 = 2;
+
+/// Most attempts at one batch as a whole: the questions in it can be asked one by one as well.
+const MAX_BATCH_ATTEMPTS: u32 = 4;
+
+/// What was read, and the ids of the exchange that brought it: what is found wrong with it later is told with them.
+pub(super) struct Answered<T> {
+    pub(super) value: T,
+    pub(super) ids: RequestIds,
+}
 
 impl Client {
     /// Sends a read until it is answered usably, at most [`MAX_READ_ATTEMPTS`] times.
@@ -22,7 +31,7 @@ impl Client {
         decode: impl Fn(&[u8]) -> Decoded<T>,
     ) -> Result<T, Error> {
         let url = self.url_of(request)?;
-        self.read_at(request, &url, decode).await
+        Ok(self.read_at(request, &url, decode).await?.value)
     }
 
     /// [`Client::read`] at a followed link.
@@ -31,23 +40,36 @@ impl Client {
         request: &Request,
         url: &GraphUrl,
         decode: impl Fn(&[u8]) -> Decoded<T>,
-    ) -> Result<T, Error> {
-        let endpoint = request.endpoint;
-        let mut malformed = 0;
+    ) -> Result<Answered<T>, Error> {
         let mut waited = Duration::ZERO;
+        self.read_within(request, url, decode, &mut waited).await
+    }
+
+    /// [`Client::read_at`] as a part of something larger: `waited` is what that has spent on waiting, of
+    /// [`MAX_READ_WAIT`] in all.
+    pub(super) async fn read_within<T>(
+        &self,
+        request: &Request,
+        url: &GraphUrl,
+        decode: impl Fn(&[u8]) -> Decoded<T>,
+        waited: &mut Duration,
+    ) -> Result<Answered<T>, Error> {
+        let endpoint = request.endpoint;
+        let attempts = if endpoint == Endpoint::Batch { MAX_BATCH_ATTEMPTS } else { MAX_READ_ATTEMPTS };
+        let mut malformed = 0;
         let mut attempt = 1;
         loop {
             let exchange = self.exchange(request, url).await?;
             let last = match judge(endpoint, &exchange, &mut malformed, &decode)? {
-                Ok(value) => return Ok(value),
+                Ok(value) => return Ok(Answered { value, ids: exchange.ids }),
                 Err(reason) => reason,
             };
             let response = exchange.outcome.as_ref().ok();
             let delay = delay_before(attempt + 1, url.as_str(), response, self.shared.clock.now());
-            waited += delay;
-            if attempt >= MAX_READ_ATTEMPTS || waited > MAX_READ_WAIT {
+            if attempt >= attempts || *waited + delay > MAX_READ_WAIT {
                 return Err(Error::Unanswered { endpoint, attempts: attempt, last });
             }
+            *waited += delay;
             attempt += 1;
             let status = response.map(|response| response.status);
             tracing::debug!(endpoint = endpoint.label(), attempt, status, ?delay, "reading again");
@@ -73,11 +95,19 @@ fn judge<T>(
         Err(fault) => return Ok(Err(format!("{fault} ({ids})"))),
     };
     if is_success(response) {
-        return match decode(&response.body) {
+        // Nobody asked for a part: a list that looks whole must be whole.
+        let is_part = response.status == 206;
+        let decoded =
+            if is_part { Err("only a part of the answer (206)".to_owned()) } else { decode(&response.body) };
+        return match decoded {
             Ok(value) => Ok(Ok(value)),
             Err(detail) => {
                 *malformed += 1;
-                if *malformed > MAX_MALFORMED { Err(not_understood(detail)) } else { Ok(Err(detail)) }
+                if *malformed > MAX_MALFORMED {
+                    Err(not_understood(detail))
+                } else {
+                    Ok(Err(format!("{detail} ({ids})")))
+                }
             }
         };
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::model::{GroupId, OutcomeKind, SkuId, UserId};
+use crate::model::{GroupId, OutcomeKind, RestoreOptions, SkuId, UserId};
 
 use super::super::testing::{Answer, EPOCH_DATE, FakeGraph, broken, fault, html, ok, throttled};
 use super::super::throttle::MAX_READ_WAIT;
 use super::super::transport::{HttpRequest, HttpResponse, TransportError};
-use super::super::{DeltaItem, LinkFault, RestoreOptions};
+use super::super::{DeltaItem, LinkFault};
 use super::*;
 
 const USER: UserId = UserId::from_u128(0x11);
@@ -64,6 +64,7 @@ mod reads {
             assert_eq!(graph.requests().len(), 1, "{link}");
             assert!(graph.everything_sent().iter().all(|request| !request.url.contains("evil")));
             assert!(!error.to_string().contains("evil"), "{error}");
+            assert!(error.to_string().contains("request-id r-1, client-request-id "), "{error}");
         }
     }
 
@@ -75,7 +76,10 @@ mod reads {
         let mut pager = client.users(None);
         assert!(pager.next().await.expect("first").is_some());
         let error = pager.next().await.expect_err("round in circles");
-        assert_eq!(error, Error::HostileLink { endpoint: Endpoint::Users, fault: LinkFault::Loop });
+        assert!(
+            matches!(error, Error::HostileLink { endpoint: Endpoint::Users, fault: LinkFault::Loop, .. }),
+            "{error}"
+        );
         assert_eq!(graph.requests().len(), 2);
     }
 
@@ -120,6 +124,15 @@ mod reads {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_part_of_a_list_is_no_list() {
+        let part = || Ok(HttpResponse::new(206).with_json(&json!({ "value": [user(1)] })));
+        let (client, graph) = FakeGraph::new(move |_, _| part()).client();
+        let error = client.users(None).next().await.expect_err("never whole");
+        assert!(matches!(&error, Error::Malformed { detail, .. } if detail.contains("206")), "{error}");
+        assert_eq!(graph.requests().len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn attempts_are_bounded_and_the_error_carries_the_ids() {
         let (client, graph) =
             FakeGraph::new(|_, _| Ok(fault(503, "ServiceUnavailable", "later\r\nX"))).client();
@@ -146,6 +159,19 @@ mod reads {
         assert!(matches!(error, Error::Unanswered { attempts: 2, .. }), "{error}");
         assert!(started.elapsed() <= MAX_READ_WAIT, "{:?}", started.elapsed());
         assert_eq!(graph.requests().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_listing_without_end_is_given_up_before_it_fills_the_memory() {
+        let sku = json!({"skuId": SkuId::from_u128(1), "skuPartNumber": "X", "prepaidUnits": {}, "servicePlans": []});
+        let (client, graph) = FakeGraph::new(move |_, call| {
+            let next = format!("{ROOT}/subscribedSkus?$skiptoken={call}");
+            ok(&json!({"value": [sku], "@odata.nextLink": next}))
+        })
+        .client();
+        let error = client.subscribed_skus().await.expect_err("never ends");
+        assert!(matches!(error, Error::HostileLink { fault: LinkFault::Endless, .. }), "{error}");
+        assert!(graph.requests().len() <= 12, "{}", graph.requests().len());
     }
 
     #[tokio::test(start_paused = true)]
@@ -284,6 +310,40 @@ mod writes {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn only_what_is_known_as_final_waits_a_day() {
+        use OutcomeKind::{Deferred, Refused, Uncertain};
+        let empty = HttpResponse::new;
+        let moved = HttpResponse::new(307).with_header("location", "https://evil.example/v1.0/users");
+        let conflict = |message| fault(409, "Request_BadRequest", message);
+        let cases = [
+            (html(302), Deferred, Some(Refusal::Redirected)),
+            (moved, Deferred, Some(Refusal::Redirected)),
+            (empty(409), Deferred, Some(Refusal::Concurrent)),
+            (fault(409, "Conflict", "busy"), Deferred, Some(Refusal::Concurrent)),
+            (fault(409, "Request_Conflict", ""), Deferred, Some(Refusal::Concurrent)),
+            (conflict("service plans a, b are mutually exclusive"), Refused, Some(Refusal::ConflictingPlans)),
+            (conflict("UniquenessViolation"), Refused, Some(Refusal::AddressInUse)),
+            (empty(412), Deferred, Some(Refusal::Concurrent)),
+            (empty(423), Deferred, Some(Refusal::Concurrent)),
+            (empty(425), Deferred, Some(Refusal::Unavailable)),
+            (empty(499), Uncertain, None),
+            (empty(507), Uncertain, None),
+            (html(520), Uncertain, None),
+            (empty(599), Uncertain, None),
+            // These two say that nothing was done, and would say so tomorrow.
+            (empty(501), Refused, Some(Refusal::Unknown)),
+            (fault(400, "Request_BadRequest", "no"), Refused, Some(Refusal::Unknown)),
+        ];
+        for (answer, kind, refusal) in cases {
+            let status = answer.status;
+            let (client, graph) = FakeGraph::new(move |_, _| Ok(answer.clone())).client();
+            let result = client.assign_license(USER, SKU, &BTreeSet::new()).await;
+            assert_eq!((result.kind, result.refusal), (kind, refusal), "{status}: {}", result.detail);
+            assert_eq!(graph.requests().len(), 1, "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn licence_refusals_are_told_apart_by_their_message() {
         let cases = [
             (
@@ -344,7 +404,7 @@ mod writes {
         .client();
         let member = client.add_group_member(GroupId::from_u128(1), USER).await;
         assert_eq!(member.kind, OutcomeKind::AlreadyDone);
-        let restored = client.restore(USER, &RestoreOptions::default()).await;
+        let restored = client.restore(USER, &RestoreOptions::PLAIN).await;
         assert_eq!((restored.kind, restored.refusal), (OutcomeKind::Refused, Some(Refusal::AddressInUse)));
         let reprocessed = client.reprocess_licenses(USER).await;
         assert_eq!((reprocessed.kind, reprocessed.refusal), (OutcomeKind::Refused, Some(Refusal::Forbidden)));
@@ -432,6 +492,7 @@ mod deltas {
 }
 
 mod probes {
+    use futures_util::StreamExt;
     use serde_json::Value;
 
     use crate::model::{MailboxKind, ProbeAnswer};
@@ -449,6 +510,13 @@ mod probes {
 
     fn users(count: u128) -> Vec<UserId> {
         (1..=count).map(UserId::from_u128).collect()
+    }
+
+    /// The answers in the order of the users, whenever they came.
+    async fn probed(client: &Client, users: &[UserId]) -> Vec<Probed> {
+        let mut answers: Vec<Probed> = client.probe_mailboxes(users.to_vec()).collect().await;
+        answers.sort_by_key(|(user, _)| users.iter().position(|asked| asked == user));
+        answers
     }
 
     fn reachable(id: &str) -> ProbeAnswer {
@@ -475,14 +543,14 @@ mod probes {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_by_one_eight_are_asked_at_a_time_and_answered_in_order() {
+    async fn one_by_one_eight_are_asked_at_a_time() {
         let (client, graph) = FakeGraph::new(|request, _| match request.url.rsplit('/').next() {
             Some("userPurpose") => ok(&json!({ "value": "shared" })),
             _ => ok(&json!({ "primaryMailboxId": "MBX:1" })),
         })
         .client();
         let started = tokio::time::Instant::now();
-        let answers = client.probe_mailboxes(&users(80)).await;
+        let answers = probed(&client, &users(80)).await;
         // 160 answers of 50 ms, eight at a time, and one token.
         assert!(started.elapsed() <= std::time::Duration::from_millis(1_100), "{:?}", started.elapsed());
         assert_eq!(answers.iter().map(|(user, _)| *user).collect::<Vec<_>>(), users(80));
@@ -495,7 +563,7 @@ mod probes {
     async fn a_cloud_without_identities_is_not_asked_for_them() {
         let (client, graph) = FakeGraph::new(|_, _| ok(&json!({ "value": "user" })))
             .client_with(|config| config.roots = Cloud::China.roots());
-        let answers = client.probe_mailboxes(&[USER]).await;
+        let answers = probed(&client, &[USER]).await;
         assert_eq!(answers[0].1, Ok(ProbeAnswer::Reachable { kind: MailboxKind::User, primary_id: None }));
         assert_eq!(graph.requests().len(), 1);
         assert!(graph.requests()[0].url.starts_with("https://microsoftgraph.chinacloudapi.cn/v1.0/users/"));
@@ -533,7 +601,7 @@ mod probes {
     #[tokio::test(start_paused = true)]
     async fn in_batches_twenty_share_a_request_whatever_the_order_and_case_of_ids() {
         let (client, graph) = batches(|url, _| Some(good(url)));
-        let answers = client.probe_mailboxes(&users(45)).await;
+        let answers = probed(&client, &users(45)).await;
         assert_eq!(answers.iter().map(|(user, _)| *user).collect::<Vec<_>>(), users(45));
         for (user, answer) in answers {
             assert_eq!(answer, Ok(reachable(&format!("/users/{user}/settings/exchange"))));
@@ -560,7 +628,8 @@ mod probes {
         let read = client.users_by_id(&users(3)).await;
         assert!(matches!(read[0].1, Ok(None)));
         assert!(matches!(&read[1].1, Err(Error::Answer { answer, .. }) if answer.status == 403));
-        assert_eq!(read[2].1.as_ref().map(|user| user.as_ref().map(|user| user.id)), Ok(Some(users(3)[2])));
+        let third = read[2].1.as_ref().expect("answered").as_ref().expect("is there");
+        assert_eq!(third.id, users(3)[2]);
         let groups: std::collections::BTreeSet<_> = (1..=21).map(crate::model::GroupId::from_u128).collect();
         let held = client.memberships(&users(3), &groups).await;
         assert!(matches!(held[0].1, Ok(None)) && held[1].1.is_err());
@@ -589,7 +658,7 @@ mod probes {
                 _ => Some(good(url)),
             });
         let started = tokio::time::Instant::now();
-        let answers = client.probe_mailboxes(&users(3)).await;
+        let answers = probed(&client, &users(3)).await;
         assert!(
             answers.iter().all(|(_, answer)| matches!(answer, Ok(ProbeAnswer::Reachable { .. }))),
             "{answers:?}"
@@ -615,7 +684,7 @@ mod probes {
                 Some(json!({ "status": 404, "body": { "error": { "code": "MailboxNotEnabledForRESTAPI" } } }))
             }
         });
-        let answers = client.probe_mailboxes(&users(3)).await;
+        let answers = probed(&client, &users(3)).await;
         assert_eq!(
             (&answers[0].1, &answers[2].1),
             (&Ok(ProbeAnswer::NoMailbox), &Ok(ProbeAnswer::NoMailbox))
@@ -624,6 +693,108 @@ mod probes {
             matches!(&answers[1].1, Err(Error::Unanswered { attempts: 7, last, .. }) if last.contains("503 busy"))
         );
         assert_eq!(graph.requests().len(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_rounds_together_wait_no_longer_than_one_read() {
+        let (client, graph) = batches(|url, _| match url.contains("000000000002") {
+            true => Some(json!({ "status": 429, "headers": { "Retry-After": "100000" } })),
+            false => Some(good(url)),
+        });
+        let started = tokio::time::Instant::now();
+        let answers = probed(&client, &users(3)).await;
+        assert!(started.elapsed() <= MAX_READ_WAIT, "{:?}", started.elapsed());
+        assert!(matches!(&answers[1].1, Err(Error::Unanswered { attempts: 2, .. })), "{:?}", answers[1]);
+        assert!(answers[0].1.is_ok() && answers[2].1.is_ok());
+        assert_eq!(graph.requests().len(), 3);
+
+        // What the batches around the parts waited for counts, too.
+        let (client, _) = FakeGraph::new(|_, call| match call {
+            0 => Ok(throttled("170")),
+            _ => ok(&json!({ "responses": [{ "id": "part-0", "status": 429, "headers": { "Retry-After": 170 } }] })),
+        })
+        .client_with(|config| {
+            config.has_batch = true;
+            config.batch_from = 1;
+        });
+        let started = tokio::time::Instant::now();
+        assert!(matches!(&probed(&client, &[USER]).await[0].1, Err(Error::Unanswered { attempts: 1, .. })));
+        assert!(started.elapsed() <= MAX_READ_WAIT, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_makes_no_sense_is_asked_about_as_often_as_a_single_read() {
+        let (client, graph) = batches(|url, _| {
+            Some(match (url.contains("000000000001"), url.contains("000000000002")) {
+                (true, _) => json!({ "status": 200, "body": "PGh0bWw+" }),
+                (_, true) => json!({ "status": 403, "body": "PGh0bWw+" }),
+                _ => good(url),
+            })
+        });
+        let answers = probed(&client, &users(3)).await;
+        assert!(matches!(&answers[0].1, Err(Error::Malformed { endpoint: Endpoint::MailboxKind, .. })));
+        assert_eq!(answers[1].1, Ok(ProbeAnswer::Unreadable));
+        assert!(matches!(answers[2].1, Ok(ProbeAnswer::Reachable { .. })));
+        // Three for the kinds, and one for the identity of the third.
+        assert_eq!(graph.requests().len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_token_says_nothing_about_a_mailbox() {
+        let unauthorised = || fault(401, "InvalidAuthenticationToken", "Lifetime validation failed");
+        let (client, graph) = FakeGraph::new(move |_, _| Ok(unauthorised())).client();
+        let is_refused =
+            |error: &Error| matches!(error, Error::Answer { answer, .. } if answer.status == 401);
+        assert!(is_refused(&client.mailbox_kind(USER).await.expect_err("no token was taken")));
+        assert!(is_refused(&client.mailbox_identity(USER).await.expect_err("no token was taken")));
+        assert_eq!(graph.token_requests(), 2);
+
+        // In a batch: renewed once, and the refused part alone is asked about again.
+        for refuses_for_good in [false, true] {
+            let (client, graph) = FakeGraph::new(move |request, _| {
+                let body: Value = serde_json::from_slice(&request.body).expect("JSON");
+                let responses = body["requests"].as_array().expect("requests").iter().map(|asked| {
+                    let url = asked["url"].as_str().expect("url");
+                    let is_old = refuses_for_good || bearer(request) == Some("Bearer token-1");
+                    let mut answer = match is_old && url.contains("000000000002") {
+                        true => json!({ "status": 401, "body": { "error": { "code": "InvalidAuthenticationToken" } } }),
+                        false => good(url),
+                    };
+                    answer["id"] = asked["id"].clone();
+                    answer
+                });
+                ok(&json!({ "responses": responses.collect::<Vec<_>>() }))
+            })
+            .client_with(|config| {
+                config.has_batch = true;
+                config.batch_from = 1;
+            });
+            let answers = probed(&client, &users(2)).await;
+            assert!(answers[0].1.is_ok());
+            assert_eq!(answers[1].1.as_ref().is_err_and(is_refused), refuses_for_good, "{:?}", answers[1]);
+            // The kinds, those that were refused, the identities.
+            assert_eq!((graph.token_requests(), graph.requests().len()), (2, 3));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_wrong_with_a_part_is_told_with_ids() {
+        let (client, graph) = batches(|url, _| match url {
+            _ if url.contains("000000000001") => None,
+            _ if url.contains("000000000002") => Some(json!({ "status": 503, "headers":
+                { "request-id": "r-part", "client-request-id": "c-part" } })),
+            _ => Some(json!({ "status": 200, "body": "PGh0bWw+" })),
+        });
+        let answers = probed(&client, &users(3)).await;
+        let told = |index: usize| answers[index].1.as_ref().expect_err("no answer").to_string();
+        assert!(told(1).contains("(request-id r-part, client-request-id c-part)"), "{}", told(1));
+        let last_sent = |round: usize| {
+            let requests = graph.requests();
+            requests[round].header("client-request-id").expect("an id").to_owned()
+        };
+        let around = |round| format!("(request-id r-1, client-request-id {})", last_sent(round));
+        assert!(told(0).contains(&around(6)), "{}", told(0));
+        assert!(told(2).contains(&around(2)), "{}", told(2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -641,12 +812,32 @@ mod probes {
             config.has_batch = true;
             config.batch_from = 1;
         });
-        let answers = client.probe_mailboxes(&[USER]).await;
+        let answers = probed(&client, &[USER]).await;
         let expected = ProbeAnswer::Reachable { kind: MailboxKind::Shared, primary_id: None };
         assert_eq!(answers, [(USER, Ok(expected))]);
     }
 
     /// By Graph, or by a proxy that lets only GET through.
+    #[tokio::test(start_paused = true)]
+    async fn where_batches_only_fail_single_requests_take_over_before_the_pass_gives_up() {
+        let (client, graph) = FakeGraph::new(|request, _| match request.url.ends_with("$batch") {
+            true => Ok(HttpResponse::new(500)),
+            false => Ok(no_mailbox()),
+        })
+        .client_with(|config| {
+            config.has_batch = true;
+            config.batch_from = 1;
+        });
+        let started = tokio::time::Instant::now();
+        for _ in 0..2 {
+            let answers = probed(&client, &users(45)).await;
+            assert!(answers.iter().all(|(_, answer)| *answer == Ok(ProbeAnswer::NoMailbox)));
+        }
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        let batches = graph.requests().iter().filter(|request| request.url.ends_with("$batch")).count();
+        assert_eq!(batches, 4);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn where_batches_are_refused_single_requests_take_over_for_good() {
         let page = |status| {
@@ -669,7 +860,7 @@ mod probes {
                 || graph.requests().iter().filter(|request| request.url.ends_with("$batch")).count();
             let mut tried = Vec::new();
             for _ in 0..2 {
-                let answers = client.probe_mailboxes(&users(45)).await;
+                let answers = probed(&client, &users(45)).await;
                 assert_eq!(answers.len(), 45);
                 assert!(answers.iter().all(|(_, answer)| *answer == Ok(ProbeAnswer::NoMailbox)), "{status}");
                 tried.push(batches());

@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::{GroupId, Outcome, OutcomeKind, PlanId, SkuId, UserId};
+use crate::model::{GroupId, Outcome, OutcomeKind, PlanId, RestoreOptions, SkuId, UserId};
 
 use super::super::error::{Error, ErrorAnswer, RequestIds};
-use super::super::request::{self, Endpoint, Request, RestoreOptions};
+use super::super::request::{self, Endpoint, Request};
 use super::super::response::{decode_error, decode_object, is_error_readable};
 use super::super::throttle::{MAX_WRITE_ATTEMPTS, MAX_WRITE_DELAY, delay_before, delay_named, is_throttled};
 use super::super::transport::{HttpResponse, TransportError};
@@ -53,8 +53,10 @@ pub enum Refusal {
     TokenRefused,
     /// Missing permission, or a target that holds administrator roles.
     Forbidden,
-    /// Another write to the same object at the same time.
+    /// Another write to the same object at the same time, or a lock on it.
     Concurrent,
+    /// Sent elsewhere. Never followed, so not done as far as is known.
+    Redirected,
     Throttled,
     Unavailable,
     /// The error was cut off or a gateway's page: not done, and nobody knows why.
@@ -72,6 +74,7 @@ impl Refusal {
             Self::TokenRefused
             | Self::NotFound
             | Self::Concurrent
+            | Self::Redirected
             | Self::Throttled
             | Self::Unavailable
             | Self::Garbled => OutcomeKind::Deferred,
@@ -106,22 +109,27 @@ const MESSAGES: [(&str, Refusal); 14] = [
     ("added object references already exist", Refusal::AlreadyThere),
 ];
 
-/// Sorts an answer that says "not done": by status and code first, by message only for 400.
+/// Sorts an answer that says "not done": by status and code first, by message only for 400, 409 and 422. A conflict is
+/// taken for a passing one unless its message is known.
 fn refusal(answer: &ErrorAnswer) -> Refusal {
     match answer.status {
         status if is_throttled(status) => Refusal::Throttled,
-        503 => Refusal::Unavailable,
+        300..=399 => Refusal::Redirected,
+        425 | 503 => Refusal::Unavailable,
         401 => Refusal::TokenRefused,
         403 => Refusal::Forbidden,
         404 => Refusal::NotFound,
         409 if answer.has_code("Directory_ConcurrencyViolation") => Refusal::Concurrent,
-        400 | 409 | 422 => {
-            let message = answer.message.to_ascii_lowercase();
-            let known = MESSAGES.iter().find(|(part, _)| message.contains(part));
-            known.map_or(Refusal::Unknown, |(_, refusal)| *refusal)
-        }
+        409 => said_by_message(answer).unwrap_or(Refusal::Concurrent),
+        412 | 423 => Refusal::Concurrent,
+        400 | 422 => said_by_message(answer).unwrap_or(Refusal::Unknown),
         _ => Refusal::Unknown,
     }
+}
+
+fn said_by_message(answer: &ErrorAnswer) -> Option<Refusal> {
+    let message = answer.message.to_ascii_lowercase();
+    MESSAGES.iter().find(|(part, _)| message.contains(part)).map(|(_, refusal)| *refusal)
 }
 
 impl Client {
@@ -204,7 +212,9 @@ fn judge(endpoint: Endpoint, outcome: Result<HttpResponse, TransportError>, ids:
             if is_undecided(&response) {
                 return WriteResult { ids: answer.ids, ..result(OutcomeKind::Uncertain, None, detail) };
             }
-            let refusal = if is_error_readable(&response) { refusal(&answer) } else { Refusal::Garbled };
+            // A redirect mostly comes with a page of its own.
+            let is_readable = (300..400).contains(&response.status) || is_error_readable(&response);
+            let refusal = if is_readable { refusal(&answer) } else { Refusal::Garbled };
             WriteResult { ids: answer.ids, ..result(refusal.kind(), Some(refusal), detail) }
         }
     }
@@ -220,12 +230,15 @@ fn believed(endpoint: Endpoint, response: &HttpResponse) -> Result<(), String> {
     decode_object(&response.body)
 }
 
-/// Statuses after which the write may have been applied. A 503 without `Retry-After` is a gateway's, which does not
-/// know what the server behind it did.
+/// Statuses after which the write may have been applied: a connection that somebody between gave up (408, 499), and
+/// every failure of a server that does not say that it did nothing. A 503 without `Retry-After` is a gateway's, which
+/// does not know what the server behind it did.
 fn is_undecided(response: &HttpResponse) -> bool {
     match response.status {
-        408 | 500 | 502 | 504 => true,
         503 => response.header("retry-after").is_none(),
+        501 | 505 => false,
+        status if is_throttled(status) => false,
+        408 | 499 | 500.. => true,
         _ => false,
     }
 }

@@ -61,8 +61,20 @@ mod gate {
 
     async fn waited(throttle: &Throttle) -> Duration {
         let before = tokio::time::Instant::now();
-        throttle.admit(1, false).await;
+        throttle.admit(Workload::Directory, 1, false).await;
         before.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_exchange_closes_no_other_gate() {
+        let throttle = Throttle::new(Arc::new(TestClock::new()), TenantSize::Large);
+        for _ in 0..GATE_AFTER {
+            throttle.learn(Workload::Exchange, &retry_after("20"), Timestamp::default());
+        }
+        assert_eq!(waited(&throttle).await, Duration::ZERO);
+        let before = throttle.clock.monotonic();
+        throttle.admit(Workload::Exchange, 1, false).await;
+        assert!(throttle.clock.monotonic() - before >= Duration::from_secs(20));
     }
 
     #[tokio::test(start_paused = true)]
@@ -70,22 +82,22 @@ mod gate {
         let throttle = Throttle::new(Arc::new(TestClock::new()), TenantSize::Large);
         for round in 0..10 {
             for _ in 0..GATE_AFTER - 1 {
-                throttle.learn(&retry_after("20"), Timestamp::default());
+                throttle.learn(Workload::Directory, &retry_after("20"), Timestamp::default());
             }
-            throttle.learn(&HttpResponse::new(200), Timestamp::default());
+            throttle.learn(Workload::Directory, &HttpResponse::new(200), Timestamp::default());
             assert_eq!(waited(&throttle).await, Duration::ZERO, "round {round}");
         }
         for _ in 0..GATE_AFTER {
-            throttle.learn(&retry_after("20"), Timestamp::default());
+            throttle.learn(Workload::Directory, &retry_after("20"), Timestamp::default());
         }
         assert!(waited(&throttle).await >= Duration::from_secs(20));
         // That one was the trial: nobody follows it until it is answered, and a refusal closes the gate again at
         // once.
-        throttle.learn(&retry_after("7"), Timestamp::default());
+        throttle.learn(Workload::Directory, &retry_after("7"), Timestamp::default());
         assert!(waited(&throttle).await >= Duration::from_secs(7));
         // A trial without any answer does not close it for ever.
         assert_eq!(waited(&throttle).await, TRIAL);
-        throttle.learn(&HttpResponse::new(200), Timestamp::default());
+        throttle.learn(Workload::Directory, &HttpResponse::new(200), Timestamp::default());
         assert_eq!(waited(&throttle).await, Duration::ZERO);
         assert_eq!(waited(&throttle).await, Duration::ZERO);
     }
@@ -95,13 +107,13 @@ mod gate {
         let throttle = Throttle::new(Arc::new(TestClock::new()), TenantSize::Small);
         let before = tokio::time::Instant::now();
         for _ in 0..3_500 {
-            throttle.admit(1, false).await;
+            throttle.admit(Workload::Directory, 1, false).await;
         }
         assert!(before.elapsed() > Duration::from_secs(9), "{:?}", before.elapsed());
         throttle.resize(TenantSize::Large);
         let before = tokio::time::Instant::now();
         for _ in 0..3_000 {
-            throttle.admit(1, false).await;
+            throttle.admit(Workload::Directory, 1, false).await;
         }
         assert!(before.elapsed() < Duration::from_secs(6), "{:?}", before.elapsed());
     }
@@ -117,7 +129,7 @@ mod gate {
         for (text, expected) in
             [("0.5", 10), ("nonsense", 10), ("0.8", 10), ("1.0", 20), ("1.8", 60), ("1e300", 60)]
         {
-            throttle.learn(&near(text), Timestamp::default());
+            throttle.learn(Workload::Directory, &near(text), Timestamp::default());
             assert_eq!(cost(&throttle), expected, "{text}");
         }
         tokio::time::sleep(SLOW_FOR).await;
