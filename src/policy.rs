@@ -10,7 +10,9 @@ pub mod fault;
 pub mod grammar;
 pub mod locate;
 pub mod matcher;
+mod misses;
 mod objects;
+mod restore;
 pub mod revision;
 pub mod scalar;
 pub mod schema;
@@ -28,6 +30,7 @@ use crate::model::{Catalog, GroupId, KnownUser, Response, RuleRef, Sku, Span, Ti
 pub use authorship::{Change, Identity};
 pub use fault::{Fault, Format, Severity, render};
 pub use matcher::{Answer, Matcher};
+pub use restore::{NamePattern, Restore};
 pub use schema::policy_schema;
 
 /// What should be.
@@ -83,6 +86,8 @@ pub struct KeepRule {
     pub usage_location: Option<String>,
     pub on_license_lost: Response,
     pub on_deleted: Response,
+    /// Where others hold the name or addresses of a deleted account by now.
+    pub restore: Restore,
     pub settle: Span,
     pub priority: i32,
     pub adopt: bool,
@@ -119,6 +124,15 @@ pub struct Limits {
     pub policy_age: Option<Span>,
     /// Seats left to people, by product as written.
     pub seats_reserved: BTreeMap<String, u32>,
+}
+
+impl Limits {
+    /// Of so many kept mailboxes, so many may be concerned within a day without a person.
+    pub fn allowed_of(&self, kept: u64) -> u64 {
+        // A hair more: 29 % of 100 is 28.999999999999996 in floating point.
+        let share = (self.share * kept as f64 + 1e-9).floor() as u64;
+        share.max(u64::from(self.floor))
+    }
 }
 
 /// What becomes of a question that nobody answered when "act by" is reached.
@@ -186,13 +200,42 @@ impl Policy {
         Ruling::NoRule
     }
 
+    /// The name that a restore may give the user where its own is taken; whether it is free is another question.
+    pub fn name_if_taken(&self, known: &KnownUser) -> Option<String> {
+        match self.ruling(known) {
+            Ruling::Keep(rule) => rule.restore.upn_if_taken.as_ref()?.name(&known.user.upn),
+            Ruling::Offboarded(_) | Ruling::Protected(_) | Ruling::NoRule | Ruling::Undetermined { .. } => {
+                None
+            }
+        }
+    }
+
     /// Every group that the policy names: those that it matches on and those that give licences.
     pub fn groups(&self) -> BTreeSet<GroupId> {
+        self.matchers().flat_map(Matcher::groups).chain(self.licensing_groups()).collect()
+    }
+
+    /// The groups by which rules give licences.
+    pub fn licensing_groups(&self) -> BTreeSet<GroupId> {
         let assigning = self.keep.iter().filter_map(|rule| match rule.assign {
             Assign::Direct => None,
             Assign::Group(group) => Some(group),
         });
-        self.matchers().flat_map(Matcher::groups).chain(assigning).collect()
+        assigning.collect()
+    }
+
+    /// The first rule or entry that names this group, for people.
+    pub fn naming(&self, group: GroupId) -> Option<String> {
+        let entries = |kind: &'static str, entries: &[Exclusion]| {
+            let named = entries.iter().find(|entry| entry.matcher.groups().contains(&group));
+            named.map(|entry| format!("the {kind} entry {}:{}", entry.file, entry.line))
+        };
+        let is_named =
+            |rule: &&KeepRule| rule.assign == Assign::Group(group) || rule.matcher.groups().contains(&group);
+        let rule = || self.keep.iter().find(is_named).map(|rule| format!("rule \"{}\"", rule.name));
+        entries("off-boarded", &self.offboarded)
+            .or_else(|| entries("protected", &self.protected))
+            .or_else(rule)
     }
 
     /// True when a rule or entry depends on the kind of the mailbox, so that Exchange must be asked.

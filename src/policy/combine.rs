@@ -15,10 +15,12 @@ use super::document::Document;
 use super::fault::{Complaint, Fault, Source};
 use super::grammar::POLICY;
 use super::schema::{
-    AssignFile, ExclusionFile, KeepRuleFile, LimitsFile, PolicyFile, RetentionFile, UnansweredFile,
+    AssignFile, ExclusionFile, KeepRuleFile, LimitsFile, PolicyFile, RestoreFile, RetentionFile,
+    UnansweredFile,
 };
 use super::{
-    Assign, Exclusion, KeepRule, Limits, Matcher, Policy, Retention, SkuName, Unanswered, scalar, skus,
+    Assign, Exclusion, KeepRule, Limits, Matcher, NamePattern, Policy, Restore, Retention, SkuName,
+    Unanswered, scalar, skus,
 };
 
 use condition::condition;
@@ -248,12 +250,20 @@ fn keep_rule(part: &mut Part<'_>, path: &str, rule: KeepRuleFile) -> KeepRule {
         usage_location: rule.usage_location,
         on_license_lost: response(rule.on_license_lost),
         on_deleted: response(rule.on_deleted),
+        restore: restore(rule.restore.unwrap_or_default()),
         settle: span(rule.settle.as_deref(), DEFAULT_SETTLE),
         priority: rule.priority.unwrap_or_default(),
         adopt: rule.adopt.unwrap_or_default(),
         line: part.place(path).line,
         file: part.faults.file().to_owned(),
         name: rule.name.unwrap_or_default(),
+    }
+}
+
+fn restore(written: RestoreFile) -> Restore {
+    Restore {
+        drop_taken_addresses: written.drop_taken_addresses.unwrap_or_default(),
+        upn_if_taken: written.upn_if_taken.and_then(|text| NamePattern::parse(&text).ok()),
     }
 }
 

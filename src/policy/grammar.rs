@@ -4,6 +4,7 @@
 use crate::model::Span;
 
 use super::fault::Complaint;
+use super::restore::NamePattern;
 use super::scalar;
 use super::shape::{Field, Shape};
 use super::skus;
@@ -46,6 +47,7 @@ static RULE: Shape = Shape::Map(&[
     Field::optional("usage_location", &COUNTRY).also_written(&["usageLocation"]),
     Field::optional("on_license_lost", &RESPONSE).also_written(&["on_licence_lost", "on_unlicensed"]),
     Field::optional("on_deleted", &RESPONSE).also_written(&["on_delete"]),
+    Field::optional("restore", &RESTORE),
     Field::optional("settle", &DURATION),
     Field::optional("priority", &PRIORITY),
     Field::optional("adopt", &Shape::Flag),
@@ -69,6 +71,18 @@ static ASSIGN_GROUP: Shape = Shape::Map(&[
         },
     ),
 ]);
+
+static RESTORE: Shape = Shape::Map(&[
+    Field::optional("drop_taken_addresses", &Shape::Flag)
+        .also_written(&["autoReconcileProxyConflict", "auto_reconcile_proxy_conflict"]),
+    Field::optional("upn_if_taken", &NEW_NAME).also_written(&[
+        "newUserPrincipalName",
+        "new_user_principal_name",
+        "new_upn",
+    ]),
+]);
+
+static NEW_NAME: Shape = Shape::Text(|text| NamePattern::parse(text).map(drop));
 
 static RESPONSE: Shape = Shape::Choice(&["act", "ask", "report"]);
 

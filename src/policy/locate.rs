@@ -171,14 +171,17 @@ impl<'s> Builder<'_, 's, '_> {
                     let marker = error.marker();
                     let place =
                         Place { line: number(marker.line()), column: number(marker.col() + 1), width: 1 };
+                    let info = error.info();
+                    // The likeliest slip in a file of patterns: YAML takes `*name` for a reference.
+                    let hint = match info.contains("anchor") || info.contains("alias") {
+                        true => "a text that begins with * wants quotes: \"*@contoso.com\"",
+                        false => "look also at the line above",
+                    };
                     self.faults.error(
                         place,
                         "",
                         "",
-                        Complaint::new(
-                            format!("not readable as YAML: {}", error.info()),
-                            "look also at the line above",
-                        ),
+                        Complaint::new(format!("not readable as YAML: {info}"), hint),
                     );
                     return Err(Stop);
                 }

@@ -133,6 +133,11 @@ impl Matcher {
         self.condition.answer(known)
     }
 
+    /// What must hold together.
+    pub(super) fn conjuncts(&self) -> Vec<&Condition> {
+        self.condition.conjuncts()
+    }
+
     pub fn groups(&self) -> BTreeSet<GroupId> {
         let facts = self.condition.facts();
         let groups = facts.iter().filter_map(|fact| match fact {
@@ -180,7 +185,7 @@ impl Matcher {
 }
 
 impl Condition {
-    fn answer(&self, known: &KnownUser) -> Answer {
+    pub(super) fn answer(&self, known: &KnownUser) -> Answer {
         match self {
             Self::All(conditions) => combined(conditions, known, &Answer::No, Answer::Yes),
             Self::Any(conditions) => combined(conditions, known, &Answer::Yes, Answer::No),
@@ -359,7 +364,7 @@ fn looks_like_a_person(known: &KnownUser) -> bool {
 }
 
 impl Property {
-    fn of(self, known: &KnownUser) -> Option<String> {
+    pub(super) fn of(self, known: &KnownUser) -> Option<String> {
         let user = &known.user;
         match self {
             Self::Upn => Some(user.upn.clone()),

@@ -142,6 +142,9 @@ pub struct KeepRuleFile {
     pub on_license_lost: Option<ResponseFile>,
     /// What to do when the user was deleted: act, ask or report (default).
     pub on_deleted: Option<ResponseFile>,
+    /// What a restore may do where others hold the name or addresses of the deleted user by now. Without it such a
+    /// user is left to a person.
+    pub restore: Option<RestoreFile>,
     /// How long a drift must stand before anything is done. Default 2h.
     #[schemars(regex(pattern = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"))]
     pub settle: Option<String>,
@@ -172,6 +175,17 @@ pub struct AssignGroup {
     /// Object id of the licensing group.
     #[schemars(required, extend("format" = "uuid"))]
     pub group: Option<String>,
+}
+
+/// `restore`. An account made in somebody's place usually takes the name and the main address: then both are needed.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreFile {
+    /// The restored user comes back without the addresses that others hold. Default false.
+    pub drop_taken_addresses: Option<bool>,
+    /// The user principal name it gets where its own is taken; `*` stands for what was before the @.
+    #[schemars(regex(pattern = r"^[^@*]*\*[^@*]*@[^@*]+$"))]
+    pub upn_if_taken: Option<String>,
 }
 
 /// act, ask or report.

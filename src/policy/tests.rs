@@ -50,6 +50,15 @@ fn golden(case: &Path, actual: &str, failures: &mut Vec<String>) {
 }
 
 #[test]
+fn a_pattern_without_quotes_is_told_to_want_them() {
+    for line in ["mail: *@contoso.com", "mail: *", "mail: [*@contoso.com]"] {
+        let text = format!("version: 1\nkeep:\n  - {{ name: a, match: {{ {line} }}, licenses: [SPE_E3] }}\n");
+        let faults = Policy::parse("policy.yaml", &text).expect_err("not YAML");
+        assert!(faults.iter().any(|fault| fault.hint.contains("wants quotes")), "{line}: {faults:?}");
+    }
+}
+
+#[test]
 fn every_bad_policy_says_what_is_wrong() {
     let mut failures = Vec::new();
     let cases = cases("bad");

@@ -23,6 +23,7 @@ pub fn report(parts: &mut [Part<'_>]) {
         large_share(part, &file);
         for (number, rule) in file.keep.iter().flatten().enumerate() {
             short_settle(part, &format!("keep[{number}].settle"), rule);
+            idle_restore(part, &format!("keep[{number}].restore"), rule);
         }
         for (list, entries) in [("offboarded", &file.offboarded), ("protected", &file.protected)] {
             for (number, entry) in entries.iter().flatten().enumerate() {
@@ -74,6 +75,26 @@ fn short_settle(part: &mut Part<'_>, path: &str, rule: &KeepRuleFile) {
              write 30m or more",
         );
         part.warning(path, written, complaint);
+    }
+}
+
+/// What a restore may do, where none is ever made.
+fn idle_restore(part: &mut Part<'_>, path: &str, rule: &KeepRuleFile) {
+    let Some(written) = &rule.restore else { return };
+    if rule.on_deleted.map_or(Response::Report, Response::from) == Response::Report {
+        let complaint = Complaint::new(
+            "nothing is restored by this rule",
+            "write `on_deleted: act` or `ask`, or leave `restore` out",
+        );
+        part.warning(path, "", complaint);
+    } else if written.drop_taken_addresses == Some(true)
+        && rule.r#match.as_ref().is_some_and(|matching| matching.mail.is_some())
+    {
+        let complaint = Complaint::new(
+            "this rule matches by mail: an account restored without that address would not fall under it",
+            "such an account is left to a person; match by upn, domain, department or group to have it restored",
+        );
+        part.warning(&format!("{path}.drop_taken_addresses"), "true", complaint);
     }
 }
 
