@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::errors::chain;
 use crate::graph::{Client, Refusal, WriteResult};
 use crate::invariant::{InvariantId, holds};
-use crate::model::{Action, Outcome, OutcomeKind, Plan, Reason, RestoreOptions, Step, Timestamp, UserId};
+use crate::model::{Action, Outcome, OutcomeKind, Plan, Reason, Step, Timestamp, UserId};
 use crate::plan::pace;
 use crate::store::journal::{Entry, Journal};
 use crate::store::{self, Cause, TenantStore};
@@ -213,7 +213,7 @@ async fn request(step: &Step, graph: &Client) -> WriteResult {
         Action::ReprocessLicenses { .. } => graph.reprocess_licenses(step.user).await,
         Action::AddToGroup { group } => graph.add_group_member(*group, step.user).await,
         Action::SetUsageLocation { location } => graph.set_usage_location(step.user, location).await,
-        Action::Restore => graph.restore(step.user, &RestoreOptions::default()).await,
+        Action::Restore(options) => graph.restore(step.user, options).await,
     }
 }
 
@@ -239,7 +239,7 @@ async fn has_effect(step: &Step, graph: &Client) -> Option<bool> {
         }
     };
     Some(match &step.action {
-        Action::Restore => user.is_some(),
+        Action::Restore(_) => user.is_some(),
         Action::AssignLicense { sku, disabled_plans, .. } => user.is_some_and(|user| {
             user.license(*sku).is_some_and(|license| license.disabled_plans.is_subset(disabled_plans))
         }),

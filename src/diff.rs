@@ -5,17 +5,19 @@ pub mod change;
 mod deadline;
 mod group_error;
 mod remedy;
+mod restore;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use crate::model::{
-    Catalog, Cause, Conflicts, Drift, DriftKind, Entitlement, KnownUser, MailboxKind, MailboxState, Presence,
-    Reason, Response, Timestamp,
+    Catalog, Cause, Drift, DriftKind, Entitlement, KnownUser, MailboxState, Presence, Reason, Released,
+    Response, Surroundings, Timestamp,
 };
 use crate::policy::{KeepRule, Policy, Ruling};
 
-pub use deadline::{DELETED_RETENTION, unkept_until};
+pub use deadline::unkept_until;
 use remedy::Proposal;
+pub use remedy::usable_skus;
 
 /// What the policy makes of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub fn diff(
     policy: &Policy,
     known: &KnownUser,
     catalog: &Catalog,
-    conflicts: &Conflicts,
+    surroundings: &Surroundings,
     now: Timestamp,
 ) -> Finding {
     let entitlement = Entitlement::of(&known.user, catalog);
@@ -49,12 +51,22 @@ pub fn diff(
         Ruling::Keep(rule) => rule,
         Ruling::Offboarded(entry) => return left_alone(Reason::Offboarded, Some(entry.reason.clone())),
         Ruling::Protected(entry) => return left_alone(Reason::Protected, Some(entry.reason.clone())),
-        Ruling::NoRule => return left_alone(Reason::NoRule, None),
+        Ruling::NoRule => {
+            return match surroundings.released.get(&known.id()) {
+                Some(Released { rule, at, .. }) => {
+                    left_alone(Reason::Released, Some(format!("rule {rule} did until {}", at.human())))
+                }
+                None => left_alone(Reason::NoRule, None),
+            };
+        }
         Ruling::Undetermined { fact } => return left_alone(Reason::Undetermined, Some(fact)),
     };
     let Some(kind) = kind else { return Finding::Healthy };
     if kind == DriftKind::Unlicensed && known.user.licenses.is_none() {
-        return left_alone(Reason::Undetermined, Some("the licences of the account".to_owned()));
+        return left_alone(
+            Reason::Undetermined,
+            Some("the licences of the account, which the newest answer of Microsoft leaves out".to_owned()),
+        );
     }
     let had_mailbox = known.had_mailbox() || known.user.had_mailbox_plan();
     let is_adopted = rule.adopt && kind == DriftKind::Unlicensed;
@@ -62,17 +74,17 @@ pub fn diff(
         return left_alone(Reason::NeverHadMailbox, None);
     }
     let case = Case { policy, rule, known, entitlement: &entitlement, kind, now };
-    Finding::Drift(Box::new(case.drift(catalog, conflicts)))
+    Finding::Drift(Box::new(case.drift(catalog, surroundings)))
 }
 
 /// `None` when the mailbox is where it should be.
 fn drift_kind(known: &KnownUser, entitlement: &Entitlement) -> Option<DriftKind> {
     match known.presence {
         Presence::Live => {
-            let is_wanted = needs_license(known) || has_turned(known);
+            let is_wanted = known.needs_license() || has_turned(known);
             (is_wanted && !entitlement.is_licensed()).then_some(DriftKind::Unlicensed)
         }
-        Presence::Deleted { since } if needs_license(known) && was_unlicensed(known, since) => {
+        Presence::Deleted { since } if known.needs_license() && was_unlicensed(known, since) => {
             Some(DriftKind::UnlicensedAndDeleted)
         }
         Presence::Deleted { .. } => Some(DriftKind::Deleted),
@@ -90,11 +102,7 @@ fn was_unlicensed(known: &KnownUser, deleted: Timestamp) -> bool {
 
 /// It needed no licence when its kind was last known, and a clock runs all the same.
 fn has_turned(known: &KnownUser) -> bool {
-    !needs_license(known) && known.loss.is_some()
-}
-
-fn needs_license(known: &KnownUser) -> bool {
-    known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license)
+    !known.needs_license() && known.loss.is_some()
 }
 
 /// One kept user whose mailbox is not where it should be.
@@ -108,12 +116,19 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn drift(&self, catalog: &Catalog, conflicts: &Conflicts) -> Drift {
+    fn drift(&self, catalog: &Catalog, surroundings: &Surroundings) -> Drift {
         let Self { policy, rule, known, entitlement, kind, now } = *self;
-        let audited = conflicts.audited(known.id());
+        let audited = surroundings.audited(known.id());
         let reading = deadline::read(known, entitlement, kind, catalog, audited, policy.retention, now);
-        let Proposal { remedy, impossible, detail } = remedy::remedy(policy, rule, known, kind, catalog);
-        let blocked = self.blocked(&reading, conflicts).or(impossible);
+        let Proposal { remedy, impossible, detail } =
+            remedy::remedy(policy, rule, known, kind, catalog, surroundings);
+        let is_duplicate = match kind {
+            // Licensing the account that took the place of a deleted one can destroy the mailbox of that one.
+            DriftKind::Unlicensed => surroundings.rivals.contains_key(&known.id()),
+            DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => impossible == Some(Reason::Duplicate),
+            DriftKind::Gone => false,
+        };
+        let blocked = self.blocked(&reading, is_duplicate).or(impossible);
         let detail = detail.filter(|_| blocked == impossible);
         Drift {
             user: known.id(),
@@ -131,7 +146,7 @@ impl Case<'_> {
     }
 
     /// What in the user's own situation forbids the remedy, the most final first.
-    fn blocked(&self, reading: &deadline::Reading, conflicts: &Conflicts) -> Option<Reason> {
+    fn blocked(&self, reading: &deadline::Reading, is_duplicate: bool) -> Option<Reason> {
         let Self { known, entitlement, .. } = self;
         let is_deleted = match self.kind {
             DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => true,
@@ -155,7 +170,7 @@ impl Case<'_> {
         if is_deleted && known.user.on_premises_synced {
             return Some(Reason::SyncedDeleted);
         }
-        if conflicts.same_address.contains_key(&known.id()) {
+        if is_duplicate {
             return Some(Reason::Duplicate);
         }
         self.disabled().or_else(|| {
@@ -166,7 +181,7 @@ impl Case<'_> {
     /// A disabled account is touched only where the rule speaks of it; the accounts of shared mailboxes are disabled by
     /// design (Microsoft: "block sign-in for the shared mailbox account").
     fn disabled(&self) -> Option<Reason> {
-        if !needs_license(self.known) || self.rule.names_account_enabled() {
+        if !self.known.needs_license() || self.rule.names_account_enabled() {
             return None;
         }
         match self.known.user.account_enabled {
@@ -204,7 +219,7 @@ fn cause(known: &KnownUser, entitlement: &Entitlement, kind: DriftKind) -> Cause
                 Cause::GroupLicenseRemoved
             }
             Some(_) => Cause::LicenseRemoved,
-            None if known.user.had_mailbox_plan() => Cause::LicenseRemoved,
+            // Also where `assignedPlans` shows that there was one: nobody saw on which path it came.
             None => Cause::NeverLicensed,
         },
     }

@@ -3,6 +3,7 @@
 mod audit;
 mod drift;
 mod entitlement;
+mod group;
 mod id;
 mod known;
 mod ledger;
@@ -13,6 +14,7 @@ mod plan;
 mod reason;
 mod seats;
 mod subscription;
+mod surroundings;
 mod time;
 mod user;
 
@@ -22,20 +24,20 @@ pub use drift::{
     RuleRef,
 };
 pub use entitlement::{Entitlement, Path};
+pub use group::Group;
 pub use id::{GroupId, PlanId, SkuId, TenantId, UserId};
-pub use known::{KnownUser, Loss, Memory, Presence, RecordedMailbox, Remembered};
+pub use known::{DELETED_RETENTION, KnownUser, Loss, Memory, Presence, RecordedMailbox, Remembered};
 pub use ledger::{Attempt, FLAP_WINDOW, LedgerEntry, Pending, Replaced, Undone, Unproved};
 pub use mailbox::{
     MAILBOX_PLANS, MailboxKind, MailboxMemory, Probe, ProbeAnswer, is_mailbox_plan, mailbox_plan_name,
 };
-pub use observation::{
-    Completeness, Conflicts, Observation, ObservationKind, Problem, ProblemKind, Sighting,
-};
+pub use observation::{Completeness, Observation, ObservationKind, Problem, ProblemKind, Sighting};
 pub use outcome::{DIRECTORY_SETTLE, MAILBOX_SETTLE, Outcome, OutcomeKind, Verdict};
 pub use plan::{Action, Answer, Ask, Plan, RestoreOptions, SeatNeed, Step, Waiting};
 pub use reason::Reason;
 pub use seats::{Catalog, Sku, SkuPlan, Units};
 pub use subscription::{Backing, Outlook, Subscription, first_to_end, outlook};
+pub use surroundings::{Released, Rival, Surroundings, Taken};
 pub use time::{Span, Timestamp, between};
 pub use user::{
     AssignedPlan, CapabilityStatus, License, LicenseAssignment, ProvisioningError, User, UserType,

@@ -18,6 +18,7 @@ mod groups;
 mod mailboxes;
 mod plausible;
 mod reread;
+mod rivals;
 mod shards;
 mod subscriptions;
 
@@ -27,7 +28,7 @@ use crate::clock::Clock;
 use crate::errors::chain;
 use crate::graph::{Client, Error};
 use crate::model::{
-    Catalog, Conflicts, KnownUser, Observation, ObservationKind, Problem, ProblemKind, Span, Timestamp,
+    Catalog, KnownUser, Observation, ObservationKind, Problem, ProblemKind, Span, Surroundings, Timestamp,
     UserId,
 };
 use crate::policy::Policy;
@@ -59,7 +60,7 @@ pub struct Scope<'a> {
 pub struct Observed {
     pub observation: Observation,
     pub catalog: Catalog,
-    pub conflicts: Conflicts,
+    pub surroundings: Surroundings,
     pub reach: Reach,
     /// The counters before this observation; `None` when they cannot be carried on from.
     pub tally: Option<Tally>,
@@ -206,7 +207,7 @@ impl Watch<'_> {
         Ok(Observed {
             observation: self.observation(kind, seen),
             catalog: self.store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default(),
-            conflicts: bin::conflicts(&bin),
+            surroundings: rivals::surroundings(self, &bin)?,
             reach: Reach::These(BTreeMap::new()),
             tally: self.store.get()?,
         })

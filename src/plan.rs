@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::{
     Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, KnownUser, LedgerEntry, MAILBOX_SETTLE,
-    Plan, Reason, Remedy, Response, SkuId, Step, Timestamp, UserId, Waiting,
+    Plan, Reason, Remedy, Response, RestoreOptions, SkuId, Step, Timestamp, UserId, Waiting,
 };
 use crate::policy::{Policy, Unanswered};
 use seats::Seats;
@@ -72,12 +72,15 @@ pub fn plan(input: &Input<'_>) -> Plan {
         plan.asks.push(event);
     }
     plan.asks.extend(input.standing_ask.clone());
+    let is_denied = |ask: &Ask| input.answers.get(&ask.id).is_some_and(|answer| !answer.granted);
+    (plan.denied, plan.asks) = plan.asks.into_iter().partition(is_denied);
+    plan.denied.extend(mass::denied(input));
     ready.sort_by_key(|drift| pace::urgency(drift, input.now));
     give_out(ready, input, &mut plan);
     plan.waiting.sort_by_key(|waiting| (waiting.deadline.is_none(), waiting.deadline, waiting.user));
-    plan.asks.sort_by(|one, other| {
-        (one.act_by.is_none(), one.act_by, &one.id).cmp(&(other.act_by.is_none(), other.act_by, &other.id))
-    });
+    for asks in [&mut plan.asks, &mut plan.denied] {
+        asks.sort_by_cached_key(|ask| (ask.act_by.is_none(), ask.act_by, ask.id.clone()));
+    }
     plan.digest = digest(&plan.steps);
     plan
 }
@@ -185,11 +188,9 @@ fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(),
     };
     // An answer holds until we are undone again.
     let since = flapping.unwrap_or(entry.first_seen);
-    let id = stable_id(&[&reason.label(), &drift.user, &drift.kind.label(), &since]);
-    if let Some(answer) = input.answers.get(&id) {
-        return if answer.granted { Ok(()) } else { Err(Held::because(Reason::Denied)) };
-    }
-    if is_decided_by_time(drift, input) {
+    let id = question_id(drift, reason, since);
+    let answer = input.answers.get(&id).map(|answer| answer.granted);
+    if answer == Some(true) || answer.is_none() && is_decided_by_time(drift, input) {
         return Ok(());
     }
     let detail = flapping.map(|_| setbacks_of(entry));
@@ -201,7 +202,28 @@ fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(),
         opened: entry.first_seen,
         act_by: drift.clock.act_by,
     };
+    // What was denied is not asked again, and can be taken back.
+    let (reason, detail) = if answer.is_some() { (Reason::Denied, None) } else { (reason, detail) };
     Err(Held { ask: Some(Box::new(ask)), detail, ..Held::because(reason) })
+}
+
+/// A yes to one way of coming back is none to another.
+fn question_id(drift: &Drift, reason: Reason, since: Timestamp) -> String {
+    let (label, kind) = (reason.label(), drift.kind.label());
+    let mut parts: Vec<&dyn std::fmt::Display> = vec![&label, &drift.user, &kind, &since];
+    let way = match &drift.remedy {
+        Remedy::Restore(options) => explain::changes(options),
+        Remedy::AssignLicense { .. }
+        | Remedy::EnablePlan { .. }
+        | Remedy::AddToGroup { .. }
+        | Remedy::ReprocessLicenses { .. }
+        | Remedy::SetUsageLocation { .. }
+        | Remedy::Nothing => String::new(),
+    };
+    if !way.is_empty() {
+        parts.push(&way);
+    }
+    stable_id(&parts)
 }
 
 /// How often and when repairs of ours did not last.
@@ -223,8 +245,9 @@ fn is_decided_by_time(drift: &Drift, input: &Input<'_>) -> bool {
 fn give_out(ready: Vec<&Drift>, input: &Input<'_>, plan: &mut Plan) {
     let limits = &input.policy.limits;
     let mut seats = Seats::new(input.catalog, &limits.seats_reserved, input.in_flight);
+    let mut given = Vec::new();
     for drift in ready {
-        let sent = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+        let sent = u32::try_from(given.len()).unwrap_or(u32::MAX);
         if sent.saturating_add(input.sent_last_day) >= limits.per_day {
             plan.waiting.push(waiting(drift, Reason::LimitPerDay, None, None));
             continue;
@@ -234,11 +257,14 @@ fn give_out(ready: Vec<&Drift>, input: &Input<'_>, plan: &mut Plan) {
             continue;
         }
         match action(drift, &mut seats) {
-            Ok(action) => plan.steps.push(step(drift, action, input)),
+            Ok(action) => given.push((drift, action)),
             Err(reason) => plan.waiting.push(waiting(drift, reason, None, None)),
         }
     }
     plan.seats = seats.into_needs();
+    // Priority decided who gets a seat; what goes out first is what has the least time left.
+    given.sort_by_key(|(drift, _)| pace::time_left(drift));
+    plan.steps.extend(given.into_iter().map(|(drift, action)| step(drift, action, input)));
 }
 
 fn action(drift: &Drift, seats: &mut Seats<'_>) -> Result<Action, Reason> {
@@ -272,7 +298,7 @@ fn action(drift: &Drift, seats: &mut Seats<'_>) -> Result<Action, Reason> {
             }
         }
         Remedy::SetUsageLocation { location } => Ok(Action::SetUsageLocation { location: location.clone() }),
-        Remedy::Restore => Ok(Action::Restore),
+        Remedy::Restore(options) => Ok(Action::Restore(options.clone())),
         Remedy::Nothing => Err(drift.blocked.unwrap_or(Reason::NoUsableSku)),
     }
 }
@@ -284,7 +310,7 @@ fn step(drift: &Drift, action: Action, input: &Input<'_>) -> Step {
     // The ledger forgets old attempts, so their number alone would repeat.
     let last_attempt = entry.and_then(|entry| entry.attempts.last()).map_or(0, |last| last.at.as_millis());
     Step {
-        id: stable_id(&[&drift.user, &action.label(), &first_seen, &attempts, &last_attempt]),
+        id: stable_id(&[&drift.user, &name_of(&action), &first_seen, &attempts, &last_attempt]),
         user: drift.user,
         upn: drift.upn.clone(),
         drift: drift.kind,
@@ -293,6 +319,22 @@ fn step(drift: &Drift, action: Action, input: &Input<'_>) -> Step {
         deadline: drift.clock.deadline,
         act_by: drift.clock.act_by,
         attempt: attempts.saturating_add(1),
+    }
+}
+
+/// What makes one action another than the last for the same drift: a restore under another name is another request.
+fn name_of(action: &Action) -> String {
+    let label = action.label();
+    match action {
+        Action::Restore(options) if *options != RestoreOptions::PLAIN => {
+            let name = options.new_upn.as_deref().unwrap_or_default();
+            format!("{label} {name} {}", options.drops_taken_addresses)
+        }
+        Action::AssignLicense { .. }
+        | Action::AddToGroup { .. }
+        | Action::ReprocessLicenses { .. }
+        | Action::SetUsageLocation { .. }
+        | Action::Restore(_) => label.to_owned(),
     }
 }
 

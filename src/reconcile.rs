@@ -299,7 +299,7 @@ impl Reconciler {
             let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;
         }
-        observed.conflicts.audited = observe::audit::recall(&self.parts.store)?;
+        observed.surroundings.audited = observe::audit::recall(&self.parts.store)?;
         self.parts.store.put(&observed.observation)?;
         self.parts.store.flush()?;
         Ok(observed)

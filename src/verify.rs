@@ -6,8 +6,8 @@
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Action, Catalog, DIRECTORY_SETTLE, Entitlement, GroupId, KnownUser, MAILBOX_SETTLE, MailboxKind, Pending,
-    Presence, ProbeAnswer, Timestamp, Verdict,
+    Action, Catalog, DIRECTORY_SETTLE, Entitlement, GroupId, KnownUser, MAILBOX_SETTLE, Pending, Presence,
+    ProbeAnswer, Timestamp, Verdict,
 };
 
 /// What a later observation says of one pending request.
@@ -38,11 +38,11 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
         let is_expected = waited < DIRECTORY_SETTLE && !pending.is_uncertain;
         return if is_expected { Progress::Waiting } else { Progress::NoEffect };
     }
-    let needs_license = known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license);
+    let needs_license = known.needs_license();
     match pending.action {
         Action::SetUsageLocation { .. } => Progress::StepDone,
         // The licences of a restored user may appear a little later than the user.
-        Action::Restore if needs_license && !is_licensed => {
+        Action::Restore(_) if needs_license && !is_licensed => {
             if waited < DIRECTORY_SETTLE {
                 Progress::Waiting
             } else {
@@ -55,7 +55,7 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
         {
             Progress::StepDone
         }
-        Action::Restore
+        Action::Restore(_)
         | Action::AssignLicense { .. }
         | Action::AddToGroup { .. }
         | Action::ReprocessLicenses { .. } => {
@@ -70,7 +70,7 @@ pub fn verify(pending: &Pending, known: &KnownUser, catalog: &Catalog, observed:
 pub fn shows_effect(action: &Action, known: &KnownUser, catalog: &Catalog) -> bool {
     let is_live = known.presence == Presence::Live;
     match action {
-        Action::Restore => is_live,
+        Action::Restore(_) => is_live,
         Action::AssignLicense { .. } | Action::ReprocessLicenses { .. } => is_licensed(known, catalog),
         Action::AddToGroup { group } => {
             is_licensed(known, catalog) || (is_live && known.groups.contains(group))
@@ -83,7 +83,7 @@ pub fn shows_effect(action: &Action, known: &KnownUser, catalog: &Catalog) -> bo
 pub fn has_worked(action: &Action, known: &KnownUser, catalog: &Catalog) -> bool {
     match action {
         Action::AddToGroup { .. } => is_licensed(known, catalog),
-        Action::Restore
+        Action::Restore(_)
         | Action::AssignLicense { .. }
         | Action::ReprocessLicenses { .. }
         | Action::SetUsageLocation { .. } => shows_effect(action, known, catalog),
@@ -148,8 +148,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        AssignedPlan, CapabilityStatus, License, MAILBOX_PLANS, MailboxMemory, Probe, Sku, SkuId, SkuPlan,
-        Span, Units, User, UserId,
+        AssignedPlan, CapabilityStatus, License, MAILBOX_PLANS, MailboxKind, MailboxMemory, Probe, Sku,
+        SkuId, SkuPlan, Span, Units, User, UserId,
     };
 
     const SENT: Timestamp = Timestamp::from_secs(1_000_000);
@@ -270,11 +270,14 @@ mod tests {
     #[test]
     fn a_request_that_may_never_have_arrived_is_not_waited_for() {
         let known = unlicensed(licensed(None, Span::ZERO));
-        let uncertain = Pending { is_uncertain: true, ..pending(Action::Restore) };
+        let uncertain = Pending { is_uncertain: true, ..pending(Action::PLAIN_RESTORE) };
         let deleted = KnownUser { presence: Presence::Deleted { since: SENT }, ..known };
         let observed = SENT + Span::from_minutes(1);
         assert_eq!(verify(&uncertain, &deleted, &catalog(), observed), Progress::NoEffect);
-        assert_eq!(verify(&pending(Action::Restore), &deleted, &catalog(), observed), Progress::Waiting);
+        assert_eq!(
+            verify(&pending(Action::PLAIN_RESTORE), &deleted, &catalog(), observed),
+            Progress::Waiting
+        );
     }
 
     #[test]
@@ -329,7 +332,7 @@ mod tests {
     #[test]
     fn a_restored_user_without_a_licence_is_the_next_drift_and_a_shared_mailbox_is_done() {
         let mut known = unlicensed(licensed(reachable("MBX:1"), Span::from_minutes(10)));
-        let restore = pending(Action::Restore);
+        let restore = pending(Action::PLAIN_RESTORE);
         let judge = |known: &KnownUser, minutes| {
             verify(&restore, known, &catalog(), SENT + Span::from_minutes(minutes))
         };

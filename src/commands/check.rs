@@ -16,9 +16,10 @@ use crate::policy::{Format, Policy, render, source};
 use crate::report::impact::Impact;
 use crate::report::words;
 use crate::settings::{ProcessEnvironment, Settings};
+use crate::store;
 
-use super::{session, setup};
-use against::{Named, compare};
+use super::session;
+use against::{Named, compare, in_force};
 
 /// `--against state`: what this machine knows, through the daemon where one runs.
 const LOCAL_STATE: &str = "state";
@@ -94,36 +95,38 @@ async fn impact(
         return Err(usage("--against takes one policy: name it, a file or a directory"));
     };
     let name = path.display().to_string();
-    let is_local = against.as_os_str() == LOCAL_STATE;
-    let base_path = match (&arguments.base, is_local) {
-        (Some(base), _) => Some(base.clone()),
-        (None, true) => {
-            let in_force = policy_in_force(global)?;
-            let is_same = std::fs::canonicalize(&in_force).ok() == std::fs::canonicalize(path).ok();
-            if is_same {
-                eprintln!(
-                    "{name} is the policy in force: what follows is what it does; name another with --base to compare"
-                );
-            }
-            (!is_same).then_some(in_force)
-        }
-        (None, false) => None,
-    };
-    let base = base_path.as_deref().map(load).transpose()?;
-    let base_name = base_path.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
-    let base = base.as_ref().map(|policy| Named { name: &base_name, policy });
-    let policy = Named { name: &name, policy };
-    let compared = if is_local {
-        compare(policy, base, &mut Cursor::new(local_state(global).await?))
-    } else {
-        let file = File::open(against)
-            .map_err(|error| usage(&format!("{} cannot be read: {error}", against.display())))?;
-        compare(policy, base, &mut BufReader::new(file))
-    };
-    compared.map_err(|error| {
+    let failed = |error: store::Error| {
         eprintln!("mailkeeper: {}: {}", against.display(), chain(&error));
         Exit::Failed
-    })
+    };
+    let base = match &arguments.base {
+        Some(path) => Some((path.display().to_string(), load(path)?)),
+        None => None,
+    };
+    if against.as_os_str() != LOCAL_STATE {
+        let file = File::open(against)
+            .map_err(|error| usage(&format!("{} cannot be read: {error}", against.display())))?;
+        let base = base.as_ref().map(|(name, policy)| Named { name, policy });
+        return compare(Named { name: &name, policy }, base, &mut BufReader::new(file)).map_err(failed);
+    }
+    let mut state = Cursor::new(local_state(global).await?);
+    let base = match base {
+        Some(base) => Some(base),
+        // Not the files: a changed policy may wait for a person, or have faults.
+        None => in_force(&mut state).map_err(failed)?.map(|policy| {
+            let digest = policy.digest.get(..12).unwrap_or_default();
+            (format!("the policy in force ({digest})"), policy)
+        }),
+    };
+    let base = base.filter(|(_, base)| {
+        let is_same = base.digest == policy.digest;
+        if is_same {
+            eprintln!("{name} is the policy in force: what follows is what it does; name another with --base to compare");
+        }
+        !is_same
+    });
+    let base = base.as_ref().map(|(name, policy)| Named { name, policy });
+    compare(Named { name: &name, policy }, base, &mut state).map_err(failed)
 }
 
 fn load(path: &Path) -> Result<Policy, Exit> {
@@ -134,23 +137,12 @@ fn load(path: &Path) -> Result<Policy, Exit> {
     })
 }
 
-fn policy_in_force(global: &Global) -> Result<PathBuf, Exit> {
-    let settings = setup::settings(global)?;
-    let mut tenants = settings
-        .tenants
-        .iter()
-        .filter(|tenant| global.tenant.as_ref().is_none_or(|name| *name == tenant.name));
-    match (tenants.next(), tenants.next()) {
-        (Some(tenant), None) => Ok(tenant.policy.clone()),
-        (Some(_), Some(_)) | (None, _) => {
-            eprintln!("mailkeeper: --against state looks at one tenant: name it with --tenant");
-            Err(Exit::Usage)
-        }
-    }
-}
-
 async fn local_state(global: &Global) -> Result<String, Exit> {
     let answers = session::ask(global, Question::Backup).await?;
+    if answers.len() > 1 {
+        eprintln!("mailkeeper: --against state looks at one tenant: name it with --tenant");
+        return Err(Exit::Usage);
+    }
     match answers.into_iter().next() {
         Some((_, Answer::Backup { text })) => Ok(text),
         Some(_) | None => {

@@ -147,8 +147,10 @@ impl Desk {
         let catalog = self.store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default();
         let entry = self.store.ledger(known.id())?;
         let plan = self.store.get::<Plan>()?;
-        let audited =
-            self.store.get_or_default::<Traces>()?.users.remove(&known.id()).map(|trace| trace.events);
+        let (mut surroundings, same_address) = lookup::rivals(&self.store, &policy, &known)?;
+        if let Some(trace) = self.store.get_or_default::<Traces>()?.users.remove(&known.id()) {
+            surroundings.audited.insert(known.id(), trace.events);
+        }
         Ok(explain(&Facts {
             now: self.clock.now(),
             policy: &policy,
@@ -156,8 +158,8 @@ impl Desk {
             known: &known,
             entry: entry.as_ref(),
             catalog: &catalog,
-            same_address: lookup::same_address(&self.store, &known)?,
-            audited: audited.as_deref().unwrap_or_default(),
+            surroundings: &surroundings,
+            same_address,
             last_complete: self.store.get_or_default::<Cursor>()?.last_complete,
             plan: plan.as_ref(),
             stopped: self.stopped(),

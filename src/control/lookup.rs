@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{KnownUser, Presence, UserId};
+use crate::model::{KnownUser, Presence, Surroundings, UserId};
 use crate::plan::explain::OtherAccount;
+use crate::policy::Policy;
+use crate::store::records::{LicensingGroups, ReleasedUsers};
 use crate::store::{self, TenantStore};
 
 use super::{Names, Refusal};
@@ -65,8 +67,15 @@ impl Similar {
         let local = |address: &str| address.split('@').next().unwrap_or_default().to_owned();
         let display = known.user.display_name.iter().map(|name| name.to_lowercase());
         let names = addresses.iter().map(|address| if has_domain { address.clone() } else { local(address) });
-        let likeness =
-            names.chain(display).map(|name| strsim::jaro_winkler(&self.wanted, &name)).fold(0.0, f64::max);
+        // At night one has a surname.
+        let words =
+            known.user.display_name.iter().flat_map(|name| name.split_whitespace().map(str::to_lowercase));
+        let words: Vec<String> = words.filter(|word| word.chars().count() > 2).collect();
+        let likeness = names
+            .chain(display)
+            .chain(words)
+            .map(|name| strsim::jaro_winkler(&self.wanted, &name))
+            .fold(0.0, f64::max);
         let is_among_best =
             self.best.len() < SUGGESTED || self.best.iter().any(|(other, _)| *other < likeness);
         if likeness >= LEAST_LIKENESS && is_among_best {
@@ -88,38 +97,36 @@ impl Similar {
     }
 }
 
-/// Another account with one of the same addresses, one of the two deleted: what makes a repair ambiguous.
-pub fn same_address(store: &TenantStore, known: &KnownUser) -> Result<Option<OtherAccount>, store::Error> {
-    let mine = known.user.addresses();
-    let mut found = None;
+/// Other accounts with one of the same addresses, one of the two deleted: what makes a repair ambiguous. Also the first
+/// of them, to be shown.
+pub fn rivals(
+    store: &TenantStore,
+    policy: &Policy,
+    known: &KnownUser,
+) -> Result<(Surroundings, Option<OtherAccount>), store::Error> {
+    let new_name = policy.name_if_taken(known);
+    let groups = store.get_or_default::<LicensingGroups>()?.groups;
+    let ReleasedUsers(released) = store.get_or_default()?;
+    let mut surroundings = Surroundings { groups, released, ..Surroundings::default() };
     store.for_each_user(|other| {
-        let is_conflict = match (&known.presence, &other.presence) {
-            (Presence::Live, Presence::Deleted { .. }) | (Presence::Deleted { .. }, Presence::Live) => true,
-            (
-                Presence::Live
-                | Presence::Deleted { .. }
-                | Presence::Missing { .. }
-                | Presence::Gone { .. }
-                | Presence::Recalled { .. },
-                Presence::Live
-                | Presence::Deleted { .. }
-                | Presence::Missing { .. }
-                | Presence::Gone { .. }
-                | Presence::Recalled { .. },
-            ) => false,
-        };
-        let theirs = other.user.addresses();
-        if is_conflict && other.id() != known.id() && !mine.is_disjoint(&theirs) {
-            found = Some(OtherAccount {
-                id: other.id(),
-                shared: mine.intersection(&theirs).cloned().collect(),
-                has_same_name: other.user.upn.eq_ignore_ascii_case(&known.user.upn),
-                upn: other.user.upn,
-                presence: other.presence,
-            });
+        if other.id() == known.id() {
+            return;
+        }
+        surroundings.note(known, &other);
+        if let Some(name) = new_name.as_ref().filter(|name| other.user.addresses().contains(*name)) {
+            surroundings.names_in_use.insert(name.clone());
         }
     })?;
-    Ok(found)
+    let first = surroundings.rivals.get(&known.id()).map(|rival| rival.other);
+    let first = first.map(|other| store.user(other)).transpose()?.flatten();
+    let shown = first.map(|other| OtherAccount {
+        id: other.id(),
+        shared: known.user.addresses().intersection(&other.user.addresses()).cloned().collect(),
+        has_same_name: other.user.upn.eq_ignore_ascii_case(&known.user.upn),
+        upn: other.user.upn,
+        presence: other.presence,
+    });
+    Ok((surroundings, shown))
 }
 
 /// The principal names of these users; unknown ones are left out.
@@ -178,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn a_surname_is_answered_with_those_who_bear_it() {
+        let store =
+            store(&[(1, "hh17@contoso.com", Presence::Live), (2, "zed@fabrikam.com", Presence::Live)]);
+        let mut known = store.user(UserId::from_u128(1)).expect("readable").expect("known");
+        known.user.display_name = Some("Håkon Horvat".to_owned());
+        store.put_users([known]).expect("written");
+        let refusal = find(&store, "Horvat").expect_err("no address").message;
+        assert!(
+            refusal.contains("did you mean:\n  hh17@contoso.com") && !refusal.contains("zed"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
     fn a_live_and_a_deleted_account_with_one_address_are_a_conflict() {
         let store = store(&[
             (1, "anna@contoso.com", DELETED),
@@ -185,11 +206,15 @@ mod tests {
             (3, "bert@contoso.com", DELETED),
         ]);
         let known = |id| store.user(UserId::from_u128(id)).expect("readable").expect("known");
-        let other = same_address(&store, &known(1)).expect("readable").expect("a conflict");
+        let policy = "version: 1\nkeep: [{ name: all, match: { upn: \"*@contoso.com\" } }]\n";
+        let policy = Policy::parse("policy.yaml", policy).expect("good");
+        let (surroundings, other) = rivals(&store, &policy, &known(1)).expect("readable");
+        let other = other.expect("a conflict");
+        assert_eq!(surroundings.rivals[&UserId::from_u128(1)].other, other.id);
         assert_eq!(other.id, UserId::from_u128(2));
         assert!(other.has_same_name);
         assert_eq!(other.shared, ["anna@contoso.com"]);
-        assert_eq!(same_address(&store, &known(3)).expect("readable"), None);
+        assert_eq!(rivals(&store, &policy, &known(3)).expect("readable"), (Surroundings::default(), None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! wildcard, an emptied list and a slip of a unit all parse well; what they do to the known users gives them away.
 //! Pure.
 
-use crate::model::{Catalog, Conflicts, DriftKind, KnownUser, Response, Timestamp};
+use crate::model::{Catalog, DriftKind, KnownUser, Response, Surroundings, Timestamp};
 use crate::policy::{KeepRule, Policy, Ruling, Unanswered};
 
 use super::{Finding, diff};
@@ -21,6 +21,9 @@ pub struct Comparison<'a> {
     kept_before: u64,
     kept_after: u64,
     released: Some,
+    /// Kept before, and now it cannot be told; `fact` is what is missing for the first of them.
+    unjudged: Some,
+    fact: Option<String>,
     /// Off-boarded or protected before by more than their own id, kept now.
     exposed: Some,
     /// The same, named singly before: whoever takes out one id means it.
@@ -60,6 +63,8 @@ impl<'a> Comparison<'a> {
             kept_before: 0,
             kept_after: 0,
             released: none(),
+            unjudged: none(),
+            fact: None,
             exposed: none(),
             let_go: none(),
             newly_kept: none(),
@@ -68,13 +73,19 @@ impl<'a> Comparison<'a> {
     }
 
     /// Looks at one known user.
-    pub fn see(&mut self, known: &KnownUser, catalog: &Catalog, conflicts: &Conflicts, now: Timestamp) {
+    pub fn see(&mut self, known: &KnownUser, catalog: &Catalog, surroundings: &Surroundings, now: Timestamp) {
         let (was, is) = (self.before.ruling(known), self.after.ruling(known));
         let was_kept = matches!(was, Ruling::Keep(_));
         self.kept_before += u64::from(was_kept);
         if !matches!(is, Ruling::Keep(_)) {
-            if was_kept && matches!(is, Ruling::NoRule) {
-                self.released.add(known);
+            match is {
+                Ruling::NoRule if was_kept => self.released.add(known),
+                Ruling::Undetermined { fact } if was_kept => {
+                    self.unjudged.add(known);
+                    self.fact.get_or_insert(fact);
+                }
+                Ruling::NoRule | Ruling::Undetermined { .. } => {}
+                Ruling::Offboarded(_) | Ruling::Protected(_) | Ruling::Keep(_) => {}
             }
             return;
         }
@@ -92,7 +103,7 @@ impl<'a> Comparison<'a> {
             Ruling::NoRule | Ruling::Undetermined { .. } => {}
         }
         self.newly_kept.add(known);
-        let finding = diff(self.after, known, catalog, conflicts, now);
+        let finding = diff(self.after, known, catalog, surroundings, now);
         if let Finding::Drift(drift) = finding
             && drift.response != Response::Report
             && drift.kind != DriftKind::Gone
@@ -119,12 +130,19 @@ impl<'a> Comparison<'a> {
     fn about_users(&self) -> Vec<String> {
         let allowed = self.allowed();
         let mut concerns = Vec::new();
-        if self.released.count > allowed || self.kept_before > 0 && self.kept_after == 0 {
-            concerns.push(format!(
-                "no rule keeps {} of {} kept mailboxes any more",
-                self.released.text(),
-                self.kept_before
-            ));
+        let before = self.kept_before;
+        if let Some(fact) =
+            self.fact.as_ref().filter(|_| self.unjudged.count > allowed || self.kept_after == 0)
+        {
+            let who = self.unjudged.text();
+            concerns
+                .push(format!("of {before} kept mailboxes {who} could not be judged: {fact} is not known"));
+        }
+        if self.released.count > allowed {
+            let who = self.released.text();
+            concerns.push(format!("no rule keeps {who} of {before} kept mailboxes any more"));
+        } else if before > 0 && self.kept_after == 0 && self.unjudged.count == 0 {
+            concerns.push(format!("none of {before} kept mailboxes is kept any more"));
         }
         if self.exposed.count > 0 {
             let who = self.exposed.text();

@@ -6,14 +6,10 @@
 //! of its own, whose dates Microsoft gives.
 
 use crate::model::{
-    AuditEvent, CapabilityStatus, Catalog, Certainty, DriftKind, Entitlement, Evidence, KnownUser, Loss,
-    LossClock, Presence, ProvisioningError, SkuId, Span, Timestamp, first_to_end,
+    AuditEvent, CapabilityStatus, Catalog, Certainty, DELETED_RETENTION, DriftKind, Entitlement, Evidence,
+    KnownUser, Loss, LossClock, Presence, ProvisioningError, SkuId, Span, Timestamp, first_to_end,
 };
 use crate::policy::Retention;
-
-/// A deleted account stays recoverable for 30 days, whatever the tenant's settings (Microsoft Entra: "Restore or
-/// remove a recently deleted user").
-pub const DELETED_RETENTION: Span = Span::from_days(30);
 
 /// When Microsoft deletes the mailbox of an account that nobody repairs, at the earliest; `None` where nobody saw the
 /// beginning.

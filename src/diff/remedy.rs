@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Candidate, Catalog, DriftKind, GroupId, KnownUser, License, PlanId, Reason, Remedy, Sku, is_mailbox_plan,
+    Candidate, Catalog, DriftKind, KnownUser, License, PlanId, Reason, Remedy, RestoreOptions, Sku,
+    Surroundings, is_mailbox_plan,
 };
 use crate::policy::{Assign, KeepRule, Policy};
 
 use super::group_error::{self, WayOut};
+use super::restore;
 
 /// What would repair a drift, as far as the user and the rule are concerned.
 pub struct Proposal {
@@ -35,12 +37,24 @@ pub fn remedy(
     known: &KnownUser,
     kind: DriftKind,
     catalog: &Catalog,
+    surroundings: &Surroundings,
 ) -> Proposal {
     match kind {
-        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => Proposal::of(Remedy::Restore),
+        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => {
+            match restore::options(policy, rule, known, surroundings) {
+                Ok(options) => Proposal::of(Remedy::Restore(options)),
+                Err(detail) => Proposal {
+                    detail: Some(detail),
+                    ..Proposal::blocked(Remedy::Restore(RestoreOptions::PLAIN), Reason::Duplicate)
+                },
+            }
+        }
         DriftKind::Gone => Proposal::blocked(Remedy::Nothing, Reason::Gone),
         DriftKind::Unlicensed => match rule.assign {
-            Assign::Group(group) => group_remedy(policy, rule, known, group, catalog),
+            Assign::Group(group) => {
+                let case = group_error::Case { policy, rule, user: &known.user, group, catalog };
+                group_remedy(&case, known, surroundings)
+            }
             // Also where a group should give the licence and cannot: the rule says direct, which takes no second seat
             // of the same product and works without a right to the whole user.
             Assign::Direct => license_remedy(rule, known, catalog),
@@ -48,30 +62,35 @@ pub fn remedy(
     }
 }
 
-fn group_remedy(
-    policy: &Policy,
-    rule: &KeepRule,
-    known: &KnownUser,
-    group: GroupId,
-    catalog: &Catalog,
-) -> Proposal {
-    let sku = usable_skus(rule, catalog).next().map(|sku| sku.id);
-    let add = Remedy::AddToGroup { group, sku };
-    if !known.groups_read.contains(&group) {
+/// What is not known of the group blocks nothing: Graph itself refuses.
+fn group_remedy(case: &group_error::Case<'_>, known: &KnownUser, surroundings: &Surroundings) -> Proposal {
+    let group = surroundings.groups.get(&case.group);
+    let sku = surroundings.given_by(case.group, usable_skus(case.rule, case.catalog));
+    let add = Remedy::AddToGroup { group: case.group, sku };
+    if let Some(group) = group.filter(|_| sku.is_none()) {
+        return unusable(add, format!("{} gives no licence of the rule with a mailbox", group.title()));
+    }
+    if !known.groups_read.contains(&case.group) {
         return Proposal::blocked(add, Reason::Undetermined);
     }
-    if !known.groups.contains(&group) {
-        return Proposal::of(add);
+    if !known.groups.contains(&case.group) {
+        return match group.and_then(|group| Some((group, group.takes_nobody()?))) {
+            Some((group, (what, why))) => unusable(add, format!("{} {what}: {why}", group.title())),
+            None => Proposal::of(add),
+        };
     }
-    let case = group_error::Case { policy, rule, user: &known.user, group, catalog };
     match case.way_out() {
         WayOut::Reprocess { sku, part_number } => {
-            Proposal::of(Remedy::ReprocessLicenses { group, sku, part_number })
+            Proposal::of(Remedy::ReprocessLicenses { group: case.group, sku, part_number })
         }
         WayOut::Locate { location } => Proposal::of(Remedy::SetUsageLocation { location }),
         WayOut::NoLocation => Proposal::blocked(Remedy::Nothing, Reason::NoUsageLocation),
         WayOut::Person { detail } => Proposal { detail, ..Proposal::blocked(add, Reason::GroupLicenseError) },
     }
+}
+
+fn unusable(remedy: Remedy, detail: String) -> Proposal {
+    Proposal { detail: Some(detail), ..Proposal::blocked(remedy, Reason::GroupUnusable) }
 }
 
 fn license_remedy(rule: &KeepRule, known: &KnownUser, catalog: &Catalog) -> Proposal {
@@ -100,7 +119,7 @@ fn license_remedy(rule: &KeepRule, known: &KnownUser, catalog: &Catalog) -> Prop
 }
 
 /// The rule's products, in its order, as far as the tenant has them and they carry a mailbox.
-pub(super) fn usable_skus<'a>(rule: &'a KeepRule, catalog: &'a Catalog) -> impl Iterator<Item = &'a Sku> {
+pub fn usable_skus<'a>(rule: &'a KeepRule, catalog: &'a Catalog) -> impl Iterator<Item = &'a Sku> {
     rule.licenses.iter().filter_map(|name| catalog.find(name.as_str())).filter(|sku| sku.carries_mailbox())
 }
 

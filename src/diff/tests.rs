@@ -5,12 +5,12 @@ pub(crate) mod world;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Certainty, Remedy, Span};
+use crate::model::{Certainty, DELETED_RETENTION, Remedy, Span};
 use crate::policy::Retention;
 use world::{NOW, World, healed, world};
 
 fn finding(world: &World, known: &KnownUser, now: Timestamp) -> Finding {
-    diff(&world.policy, known, &world.catalog, &world.conflicts, now)
+    diff(&world.policy, known, &world.catalog, &world.surroundings, now)
 }
 
 fn drift_of(finding: &Finding) -> Option<&Drift> {
@@ -105,7 +105,7 @@ proptest! {
                 Remedy::Nothing => true,
                 Remedy::AssignLicense { candidates } => candidates.is_empty(),
                 Remedy::EnablePlan { .. } | Remedy::AddToGroup { .. } | Remedy::SetUsageLocation { .. } | Remedy::ReprocessLicenses { .. }
-                | Remedy::Restore => false,
+                | Remedy::Restore(_) => false,
             };
             prop_assert!(!is_empty || drift.blocked.is_some(), "{drift:?}");
         }

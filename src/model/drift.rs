@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuditEvent, GroupId, PlanId, Reason, SkuId, Span, Timestamp, UserId};
+use super::{AuditEvent, GroupId, PlanId, Reason, RestoreOptions, SkuId, Span, Timestamp, UserId};
 
 /// A kept mailbox that is on its way to being lost, or already is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,7 +191,7 @@ pub enum Remedy {
     SetUsageLocation {
         location: String,
     },
-    Restore,
+    Restore(RestoreOptions),
     /// Nothing that can be done from here.
     Nothing,
 }

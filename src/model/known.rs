@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GroupId, License, LicenseAssignment, MailboxKind, MailboxMemory, Span, Timestamp, User, UserId};
+use super::{
+    GroupId, License, LicenseAssignment, MailboxKind, MailboxMemory, Span, Timestamp, User, UserId, UserType,
+};
 
 /// The record of one user in the state. Changes only when an observation changes it: "last seen" of an unchanged user
 /// is the tenant's last complete observation.
@@ -64,6 +66,32 @@ impl KnownUser {
             mailbox: MailboxMemory::default(),
             remembered: None,
             loss: None,
+        }
+    }
+
+    /// Whether the mailbox would be lost without a licence, as far as its kind is known.
+    pub fn needs_license(&self) -> bool {
+        self.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license)
+    }
+
+    /// The account was deleted before any observation asked about its mailbox, and looks as if it had one. Guests have
+    /// addresses, too, and never a mailbox.
+    pub fn may_have_had_mailbox(&self) -> bool {
+        let user = &self.user;
+        let has_traces = user.mail.is_some()
+            || !user.proxy_addresses.is_empty()
+            || !user.licenses().is_empty()
+            || user.had_mailbox_plan();
+        matches!(self.presence, Presence::Deleted { .. }) && user.user_type != UserType::Guest && has_traces
+    }
+
+    /// The account is there, and nobody knows at the moment which licences it has: nothing can be decided about it, and
+    /// nothing that waits for an effect has come to an end.
+    pub fn is_unread(&self) -> bool {
+        match self.presence {
+            Presence::Live => self.user.licenses.is_none(),
+            Presence::Recalled { .. } => true,
+            Presence::Deleted { .. } | Presence::Missing { .. } | Presence::Gone { .. } => false,
         }
     }
 
@@ -172,6 +200,10 @@ pub enum Presence {
         deleted: Option<Timestamp>,
     },
 }
+
+/// A deleted account stays recoverable for 30 days, whatever the tenant's settings (Microsoft Entra: "Restore or
+/// remove a recently deleted user").
+pub const DELETED_RETENTION: Span = Span::from_days(30);
 
 /// Licences of the last healthy observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

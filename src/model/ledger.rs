@@ -171,14 +171,18 @@ impl LedgerEntry {
     }
 
     /// The drift is confirmed again: effects that were seen and no longer show were undone. Nothing waits any longer
-    /// for the proof of a repair that did not last. `observed`: the start of the observation.
+    /// for the proof of a repair that did not last; a restored account that is still there may yet prove its mailbox.
+    /// `observed`: the start of the observation.
     pub fn effects_gone(&mut self, observed: Timestamp, shows: impl Fn(&Action) -> bool) {
         let is_old_enough = |sent: Timestamp| observed - sent >= DIRECTORY_SETTLE;
         if self.sightings < 2 {
             return;
         }
         let is_answered = |pending: &Pending| {
-            is_old_enough(pending.sent) && self.unproved.iter().any(|seen| seen.sent == pending.sent)
+            let lasts = matches!(pending.action, Action::Restore(_)) && shows(&pending.action);
+            !lasts
+                && is_old_enough(pending.sent)
+                && self.unproved.iter().any(|seen| seen.sent == pending.sent)
         };
         if self.pending.as_ref().is_some_and(is_answered) {
             self.pending = None;
@@ -223,14 +227,15 @@ impl LedgerEntry {
             ) => false,
         };
         let is_ours = |attempt: &Attempt| {
-            attempt.action == Action::Restore && attempt.at >= self.first_seen && was_sent(attempt)
+            matches!(attempt.action, Action::Restore(_)) && attempt.at >= self.first_seen && was_sent(attempt)
         };
         drift == DriftKind::Unlicensed && was_deleted && self.attempts.iter().any(is_ours)
     }
 }
 
-/// Setbacks within this time, and the drift again, belong together.
-pub const FLAP_WINDOW: Span = Span::from_days(14);
+/// Setbacks within this time, and the drift again, belong together: somebody who undoes our work once a week disagrees
+/// with it as much as one who does so daily, and no accident strikes the same mailbox three times within a month.
+pub const FLAP_WINDOW: Span = Span::from_days(30);
 
 /// Repairs and setbacks remembered for each user: enough to see a flap, and to tell of it.
 const SETBACKS_KEPT: usize = 5;
@@ -292,21 +297,21 @@ pub struct Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::RestoreOptions;
 
     fn at(hours: i64) -> Timestamp {
         Timestamp::from_secs(hours * 3600)
     }
 
     fn restored(outcome: Option<OutcomeKind>, hours: i64) -> LedgerEntry {
+        restored_by(Action::PLAIN_RESTORE, outcome, hours)
+    }
+
+    fn restored_by(action: Action, outcome: Option<OutcomeKind>, hours: i64) -> LedgerEntry {
         let mut entry = LedgerEntry::opened(DriftKind::Deleted, at(10));
         entry.saw(DriftKind::Deleted, at(10));
         entry.saw(DriftKind::Deleted, at(11));
-        entry.attempts.push(Attempt {
-            at: at(hours),
-            action: Action::Restore,
-            outcome,
-            detail: String::new(),
-        });
+        entry.attempts.push(Attempt { at: at(hours), action, outcome, detail: String::new() });
         entry.saw(DriftKind::Unlicensed, at(13));
         entry
     }
@@ -315,6 +320,9 @@ mod tests {
     fn what_follows_a_restore_of_ours_keeps_its_age() {
         let entry = restored(Some(OutcomeKind::Accepted), 12);
         assert_eq!((entry.first_seen, entry.sightings), (at(10), 3));
+        let options = RestoreOptions { new_upn: None, drops_taken_addresses: true };
+        let entry = restored_by(Action::Restore(options), Some(OutcomeKind::Accepted), 12);
+        assert_eq!((entry.first_seen, entry.sightings), (at(10), 3), "less addresses, and ours all the same");
     }
 
     #[test]
@@ -329,7 +337,7 @@ mod tests {
         let mut entry = restored(Some(outcome), 12);
         entry.pending = Some(Pending {
             step_id: "s".to_owned(),
-            action: Action::Restore,
+            action: Action::PLAIN_RESTORE,
             sent: at(12),
             is_uncertain: outcome != OutcomeKind::Accepted,
             expected_mailbox: None,
@@ -386,10 +394,10 @@ mod tests {
         entry.saw(DriftKind::Deleted, at(16));
         entry.effects_gone(at(16), |_| false);
         assert_eq!(entry.setbacks(), [at(14)], "proved and undone is one setback");
-        entry.saw(DriftKind::Deleted, at(16 + 24 * 20));
+        entry.saw(DriftKind::Deleted, at(16 + 24 * 40));
         assert_eq!(entry.setbacks(), [at(14)], "waiting is no new story");
-        entry.resolved = Some(at(17 + 24 * 20));
-        entry.saw(DriftKind::Deleted, at(18 + 24 * 20));
+        entry.resolved = Some(at(17 + 24 * 40));
+        entry.saw(DriftKind::Deleted, at(18 + 24 * 40));
         assert!(entry.setbacks().is_empty());
     }
 

@@ -1,10 +1,8 @@
 //! What one observation saw, and whether it may be believed.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{AuditEvent, Timestamp, User, UserId};
+use super::{Timestamp, User, UserId};
 
 /// One user in one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,27 +69,24 @@ pub enum Completeness {
     Rejected,
 }
 
-/// What the whole tenant says about one user: only for the few that are concerned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Conflicts {
-    /// User to another user with one of the same addresses, one of the two deleted.
-    pub same_address: BTreeMap<UserId, UserId>,
-    /// What the audit log says of the user's loss and deletion, where it was asked.
-    pub audited: BTreeMap<UserId, Vec<AuditEvent>>,
-}
-
-impl Conflicts {
-    pub fn audited(&self, user: UserId) -> &[AuditEvent] {
-        self.audited.get(&user).map_or(&[], Vec::as_slice)
-    }
-}
-
 /// Something that went wrong while observing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub kind: ProblemKind,
     /// What was asked for, and what came instead; no secrets, no addresses of people.
     pub detail: String,
+}
+
+impl Problem {
+    /// Those worth telling: without a token every question fails alike, and the first failure tells all of them.
+    pub fn told(problems: &[Self]) -> impl Iterator<Item = &Self> {
+        let of_sign_in = |problem: &&Self| problem.kind == ProblemKind::SignIn;
+        problems
+            .iter()
+            .find(of_sign_in)
+            .into_iter()
+            .chain(problems.iter().filter(move |one| !of_sign_in(one)))
+    }
 }
 
 /// Why an observation is doubted; a metric label.

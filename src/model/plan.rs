@@ -16,7 +16,17 @@ pub struct Plan {
     pub steps: Vec<Step>,
     pub waiting: Vec<Waiting>,
     pub asks: Vec<Ask>,
+    /// Questions that a person said no to and whose cause still stands: the answer can be taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<Ask>,
     pub seats: Vec<SeatNeed>,
+}
+
+impl Plan {
+    /// What waits for an answer, and what was denied and can be taken back.
+    pub fn questions(&self) -> impl Iterator<Item = &Ask> {
+        self.asks.iter().chain(&self.denied)
+    }
 }
 
 /// One request.
@@ -49,8 +59,8 @@ pub enum Action {
     ReprocessLicenses { group: GroupId, sku: SkuId, part_number: String },
     /// `PATCH /users/{id}` with the location that the policy gives.
     SetUsageLocation { location: String },
-    /// `POST /directory/deletedItems/{id}/restore` with an empty body.
-    Restore,
+    /// `POST /directory/deletedItems/{id}/restore`; the body is empty unless the policy asks for more.
+    Restore(RestoreOptions),
 }
 
 /// What a restore may do beyond bringing the account back (Graph: directory-deleteditems-restore). Both stay out of the
@@ -71,6 +81,9 @@ impl RestoreOptions {
 }
 
 impl Action {
+    /// The account as it was.
+    pub const PLAIN_RESTORE: Self = Self::Restore(RestoreOptions::PLAIN);
+
     pub const LABELS: [&'static str; 5] =
         ["assign_license", "add_to_group", "reprocess_licenses", "set_usage_location", "restore"];
 
@@ -81,7 +94,7 @@ impl Action {
             Self::AddToGroup { .. } => "add_to_group",
             Self::ReprocessLicenses { .. } => "reprocess_licenses",
             Self::SetUsageLocation { .. } => "set_usage_location",
-            Self::Restore => "restore",
+            Self::Restore(_) => "restore",
         }
     }
 }

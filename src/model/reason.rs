@@ -35,6 +35,8 @@ reasons! {
     Protected = "protected", "the policy protects this account: it is reported and never touched";
     /// No keep rule names the user.
     NoRule = "no_rule", "no keep rule of the policy names this account";
+    /// A keep rule named the user until something about the account changed.
+    Released = "released", "no keep rule names this account any more since something about it changed, not the policy";
     /// A fact that decides which rule applies is not known.
     Undetermined = "undetermined", "a fact that decides which rule applies could not be read; unreadable is not absent";
     // the user's own situation
@@ -66,6 +68,8 @@ reasons! {
     KindChanged = "kind_changed", "this shared or resource mailbox turned into one of a user, or does not answer any more, and has no licence: convert it back, or license it before the deadline";
     /// The group that should give the licence cannot.
     GroupLicenseError = "group_license_error", "the licensing group reports an error for this account";
+    /// Membership of the group that should give the licence would bring nothing, or cannot be given.
+    GroupUnusable = "group_unusable", "the group that should give the licence cannot: it takes no members from here, or gives no mailbox";
     // waiting for time or evidence
     /// Seen in one pass only.
     Confirming = "confirming", "seen once: a second observation must confirm it";
@@ -104,12 +108,21 @@ reasons! {
     PolicyFailed = "policy_failed", "the newest policy cannot be loaded: nothing is started until it can";
     /// A changed policy would do something that a person should look at first.
     PolicyChange = "policy_change", "a changed policy waits for a person, because of what it would do: nothing is started until it is approved or taken back (`mailkeeper asks`)";
+    /// The policy was read anew after this pass had judged by it.
+    PolicyReloaded = "policy_reloaded", "the policy was read anew while this pass was sending: the next pass judges by it";
     /// The policy is older than it says it may be, and nobody said that it is still meant.
     PolicyOld = "policy_old", "the policy is older than its own limits.policy_age: nothing is started until a person says that it is still meant (`mailkeeper asks`, then `approve`) or commits a reviewed change";
     /// The separate checker refuses the step, or the plan as a whole.
     Unsafe = "unsafe", "the checker of finished plans refuses this, which is a fault of mailkeeper: nothing is sent for it, a person must look";
     /// The state or the journal cannot be written.
     StateUnhealthy = "state_unhealthy", "the state or the journal cannot be written: nothing is sent";
+}
+
+impl Reason {
+    /// What is to be done about a deleted account of which a fact is missing: no later pass can learn it.
+    pub const DELETED_UNDETERMINED: &str = "what a deleted account was a member of, and the kind of its mailbox, cannot be \
+                                            read any more: whoever wants it back restores it by hand (Entra admin centre, \
+                                            deleted users); one that may go is named by its id under `offboarded`";
 }
 
 impl std::fmt::Display for Reason {

@@ -63,6 +63,28 @@ impl User {
         }
     }
 
+    /// Takes over what the recycle bin shows of a deleted user and was not known. What HR wrote in the last minutes
+    /// counts, too: a leaver is often marked, renamed, blocked and deleted by one script. The bin may show less than
+    /// was known.
+    pub fn note_last_words(&mut self, listed: Self) {
+        self.upn = listed.upn;
+        if listed.account_enabled == Some(false) {
+            self.account_enabled = Some(false);
+        }
+        let pairs = [
+            (&mut self.employee_type, listed.employee_type),
+            (&mut self.department, listed.department),
+            (&mut self.company, listed.company),
+            (&mut self.country, listed.country),
+            (&mut self.job_title, listed.job_title),
+        ];
+        for (known, newest) in pairs {
+            if newest.is_some() {
+                *known = newest;
+            }
+        }
+    }
+
     /// The licences, none when Graph did not say.
     pub fn licenses(&self) -> &[License] {
         self.licenses.as_deref().unwrap_or(&[])
@@ -87,14 +109,29 @@ impl User {
 
     /// Every address the account answers to, lower case, without protocol prefix: mail, user principal name, proxies.
     pub fn addresses(&self) -> BTreeSet<String> {
-        let proxies = self.proxy_addresses.iter().filter_map(|address| {
-            let (protocol, rest) = address.split_once(':')?;
-            protocol.eq_ignore_ascii_case("smtp").then(|| rest.to_ascii_lowercase())
-        });
-        let own =
-            std::iter::once(&self.upn).chain(self.mail.iter()).map(|address| address.to_ascii_lowercase());
-        own.chain(proxies).collect()
+        let mut addresses = self.mail_addresses();
+        addresses.insert(self.upn.to_ascii_lowercase());
+        addresses
     }
+
+    /// The same without the user principal name, which is no address by itself.
+    pub fn mail_addresses(&self) -> BTreeSet<String> {
+        let proxies = self.proxy_addresses.iter().filter_map(|proxy| mail_address(proxy));
+        self.mail.iter().map(|address| address.to_ascii_lowercase()).chain(proxies).collect()
+    }
+
+    /// Takes these addresses, lower case, from mail and proxies. Addresses that are not of mail stay.
+    pub fn drop_mail_addresses(&mut self, addresses: &BTreeSet<String>) {
+        self.mail = self.mail.take().filter(|mail| !addresses.contains(&mail.to_ascii_lowercase()));
+        self.proxy_addresses
+            .retain(|proxy| mail_address(proxy).is_none_or(|address| !addresses.contains(&address)));
+    }
+}
+
+/// `SMTP:Anna@contoso.com` as `anna@contoso.com`; `None` for the address of another protocol.
+fn mail_address(proxy: &str) -> Option<String> {
+    let (protocol, address) = proxy.split_once(':')?;
+    protocol.eq_ignore_ascii_case("smtp").then(|| address.to_ascii_lowercase())
 }
 
 /// `userType`: open set.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::graph::{Client, DeletedUser};
-use crate::model::{Conflicts, Problem, User, UserId};
+use crate::model::{Problem, User, UserId};
 use crate::store;
 use crate::store::records::{Binned, RecycleBin};
 
@@ -93,16 +93,6 @@ impl Addresses {
         let owners = hashes(live).into_iter().filter_map(|address| self.0.get(&address)).flatten();
         taken.extend(owners.filter(|owner| **owner != live.id).map(|owner| (live.id, *owner)));
     }
-}
-
-/// The taken addresses, to be looked up from both sides.
-pub(super) fn conflicts(bin: &RecycleBin) -> Conflicts {
-    let mut conflicts = Conflicts::default();
-    for (live, deleted) in &bin.taken {
-        conflicts.same_address.insert(*live, *deleted);
-        conflicts.same_address.insert(*deleted, *live);
-    }
-    conflicts
 }
 
 fn hashes(user: &User) -> BTreeSet<u64> {

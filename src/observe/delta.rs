@@ -18,7 +18,7 @@ use super::fold::{self, Context, Memberships};
 use super::plausible;
 use super::reread::{self, Found};
 use super::{Observed, Reach, Seen, Watch, problem};
-use super::{full, groups};
+use super::{full, groups, rivals};
 
 /// A drift that is gone is looked at for so long after: a replica that lags must not hide it until the next full
 /// listing.
@@ -315,7 +315,7 @@ fn believe(
     keep(watch, &read, &seen, changed.recheck, &groups)?;
     Ok(Observed {
         observation: watch.observation(ObservationKind::Delta, &seen),
-        conflicts: bin::conflicts(&read.bin),
+        surroundings: rivals::surroundings(watch, &read.bin)?,
         catalog: seen.catalog,
         reach: changed.reach,
         tally,

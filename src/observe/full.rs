@@ -16,7 +16,7 @@ use super::changes::{self, Changes};
 use super::fold::{self, Context, Memberships};
 use super::plausible::{self, Look};
 use super::reread::{self, Found};
-use super::{Observed, Reach, Seen, Watch, groups, problem, shards};
+use super::{Observed, Reach, Seen, Watch, groups, problem, rivals, shards};
 
 /// Changed users that are read singly after a listing; of more, the next pass reads the delta.
 const REPLAYED_MAX: usize = 5_000;
@@ -248,7 +248,7 @@ fn believe(watch: &Watch<'_>, mut read: Read, mut seen: Seen) -> Result<Observed
     watch.store.clear_stage()?;
     Ok(Observed {
         observation: watch.observation(ObservationKind::Full, &seen),
-        conflicts: bin::conflicts(&read.bin),
+        surroundings: rivals::surroundings(watch, &read.bin)?,
         catalog: seen.catalog,
         reach: Reach::Everyone,
         tally,

@@ -13,7 +13,8 @@ use super::stable_id;
 pub struct Standing {
     /// Set when nothing may be started under it.
     pub closed: Option<Reason>,
-    /// Open until it is answered; another one follows when an approval has run out.
+    /// Open until it is answered, and there to be taken back after a denial; another one follows when an approval has
+    /// run out.
     pub ask: Option<Ask>,
     /// How long it has stood since it was changed or approved, and how long it may. `None` without a limit or a date.
     pub age: Option<(Span, Span)>,
@@ -36,8 +37,7 @@ pub fn standing(now: Timestamp, policy: &Policy, answers: &BTreeMap<String, Answ
         match answers.get(&id) {
             // Answers are younger than what they answer, so that this ends.
             Some(answer) if answer.granted && answer.at > since => since = answer.at,
-            Some(_) => return Standing { closed, ask: None, age },
-            None => return Standing { closed, ask: Some(ask(id, now, dated, since + limit)), age },
+            Some(_) | None => return Standing { closed, ask: Some(ask(id, now, dated, since + limit)), age },
         }
     }
 }
@@ -101,9 +101,10 @@ mod tests {
         let second = again.ask.expect("another question");
         assert_ne!(second.id, first.id);
 
-        answers.insert(second.id, said(false, after(372)));
+        answers.insert(second.id.clone(), said(false, after(372)));
         let denied = standing(after(5_000), &policy, &answers);
-        assert_eq!((denied.closed, denied.ask), (Some(Reason::PolicyOld), None));
+        assert_eq!(denied.closed, Some(Reason::PolicyOld));
+        assert_eq!(denied.ask.map(|ask| ask.id), Some(second.id), "the same one, to be taken back");
     }
 
     #[test]

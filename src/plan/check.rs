@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
     Action, Answer, Drift, DriftKind, GroupId, KnownUser, License, Plan, PlanId, Presence, Reason, Remedy,
-    Response, Sku, SkuId, Span, Step, Timestamp, UserId, is_mailbox_plan,
+    Response, RestoreOptions, Sku, SkuId, Span, Step, Timestamp, UserId, is_mailbox_plan,
 };
 use crate::policy::{Assign, KeepRule, Ruling, Unanswered};
 
@@ -82,10 +82,10 @@ fn permitted(step: &Step, input: &Input<'_>) -> bool {
     })
 }
 
-/// Two repairs, proved or not, did not last, and the drift did not stay away for two weeks since: the newest of them.
+/// Two repairs, proved or not, did not last, and the drift did not stay away for 30 days since: the newest of them.
 fn undone_again(drift: &Drift, input: &Input<'_>) -> Option<Timestamp> {
     let entry = input.ledger.get(&drift.user)?;
-    let since = entry.first_seen - Span::from_days(14);
+    let since = entry.first_seen - Span::from_days(30);
     let proved = entry.repaired.iter().filter(|at| **at > since);
     let unproved = entry.undone.iter().map(|undone| &undone.at).filter(|at| **at > since);
     if proved.clone().count() + unproved.clone().count() < 2 {
@@ -192,11 +192,11 @@ fn seat_of(step: &Step, input: &Input<'_>) -> Option<SkuId> {
             | Remedy::EnablePlan { .. }
             | Remedy::ReprocessLicenses { .. }
             | Remedy::SetUsageLocation { .. }
-            | Remedy::Restore
+            | Remedy::Restore(_)
             | Remedy::Nothing => None,
         },
         Action::ReprocessLicenses { sku, .. } => Some(*sku),
-        Action::SetUsageLocation { .. } | Action::Restore => None,
+        Action::SetUsageLocation { .. } | Action::Restore(_) => None,
     }
 }
 
@@ -267,11 +267,20 @@ fn only_what_is_asked_for(step: &Step, input: &Input<'_>, known: &BTreeMap<UserI
         Action::SetUsageLocation { location } => {
             is_live && rule.usage_location.as_ref() == Some(location) && user.user.usage_location.is_none()
         }
-        Action::Restore => is_deleted && !user.user.on_premises_synced,
+        Action::Restore(options) => {
+            is_deleted && !user.user.on_premises_synced && is_restore_of_rule(options, rule, user)
+        }
     };
     holds(InvariantId::Safe8, is_asked_for, || {
         format!("step {} for {} is not what rule {} asks for", step.id, step.user, rule.name)
     })
+}
+
+/// What goes beyond a plain restore is written in the rule.
+pub(super) fn is_restore_of_rule(options: &RestoreOptions, rule: &KeepRule, user: &KnownUser) -> bool {
+    let allowed = rule.restore.upn_if_taken.as_ref().and_then(|pattern| pattern.name(&user.user.upn));
+    let is_name_allowed = options.new_upn.is_none() || options.new_upn == allowed;
+    is_name_allowed && (!options.drops_taken_addresses || rule.restore.drop_taken_addresses)
 }
 
 /// The group reports that no seat was left, or a location that the user has by now.
@@ -281,18 +290,20 @@ fn is_retried_for_good_reason(group: GroupId, sku: SkuId, rule: &KeepRule, user:
             let is_located = rule.usage_location.as_ref().is_some_and(|wanted| {
                 user.user.usage_location.as_ref().is_some_and(|is| is.eq_ignore_ascii_case(wanted))
             });
-            let is_over = match assignment.error.as_deref() {
-                Some("CountViolation") => true,
-                Some("ProhibitedInUsageLocationViolation") => is_located,
-                Some(_) | None => false,
-            };
+            let says =
+                |name: &str| assignment.error.as_ref().is_some_and(|error| error.eq_ignore_ascii_case(name));
+            let is_over = says("CountViolation") || says("ProhibitedInUsageLocationViolation") && is_located;
             assignment.by_group == Some(group) && assignment.sku == sku && is_over
         })
 }
 
 /// Graph tries again whatever the user's groups could not give; a reserve of another product would not be kept.
 fn frees_a_reserve(sku: SkuId, user: &KnownUser, input: &Input<'_>) -> bool {
-    let failed = user.user.assignments.iter().filter(|other| other.state == "Error" && other.sku != sku);
+    let failed = user
+        .user
+        .assignments
+        .iter()
+        .filter(|other| other.state.eq_ignore_ascii_case("error") && other.sku != sku);
     failed.filter_map(|other| input.catalog.get(other.sku)).any(|product| {
         let reserved = input.policy.limits.seats_reserved.iter();
         reserved.filter(|(_, seats)| **seats > 0).any(|(name, _)| {

@@ -4,158 +4,20 @@
 //! Users that are left alone are explained as completely as those that are repaired: whoever asks wants to know which
 //! line of the policy says so, and what becomes of the mailbox meanwhile.
 
+mod document;
 mod text;
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
-use crate::diff::{DELETED_RETENTION, Finding, diff};
+use crate::diff::{Finding, diff, unkept_until};
 use crate::model::{
-    Attempt, AuditEvent, Catalog, Cause, Certainty, Conflicts, Drift, DriftKind, Entitlement, Evidence,
-    KnownUser, LedgerEntry, License, Outlook, Pending, Plan, Presence, ProbeAnswer, Reason, Replaced,
-    Response, RuleRef, Span, Timestamp, UserId, Verdict,
+    Ask, Catalog, Cause, Certainty, Drift, DriftKind, Entitlement, Evidence, KnownUser, LedgerEntry, License,
+    Outlook, Plan, Presence, ProbeAnswer, Reason, Surroundings, Timestamp,
 };
 use crate::policy::{Policy, Ruling};
 
-pub use text::{describe, evidence};
-
-/// Everything an administrator asks at three in the morning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    pub id: UserId,
-    pub upn: String,
-    pub display_name: Option<String>,
-    pub at: Timestamp,
-    pub verdict: Standing,
-    /// One sentence: what is the matter.
-    pub summary: String,
-    /// What becomes of the mailbox while nobody acts, where that is known.
-    pub fate: Option<String>,
-    /// The subscription of the only product that keeps the mailbox, where nobody renewed it.
-    #[serde(default)]
-    pub subscription: Option<Backed>,
-    pub rule: RuleView,
-    /// Why the newest policy is not the one in force.
-    pub policy_failed: bool,
-    pub observed: ObservedView,
-    /// Another account with one of the same addresses.
-    pub same_address: Option<OtherAccount>,
-    pub drift: Option<Drift>,
-    pub next: String,
-    pub attempts: Vec<Attempt>,
-    pub next_attempt: Option<Timestamp>,
-    pub pending: Option<Pending>,
-    pub last_verdict: Option<Verdict>,
-    /// The mailbox that was lost last, and the one that exists now.
-    #[serde(default)]
-    pub replaced: Option<Replaced>,
-    /// When repairs of ours did not last, as far as it bears on this drift.
-    #[serde(default)]
-    pub setbacks: Vec<Setback>,
-    /// The last entries of the journal about this user, oldest first.
-    pub past: Vec<Past>,
-}
-
-/// Where the user stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    Healthy,
-    LeftAlone,
-    AtRisk,
-    /// The limit has passed, or the account is in neither list.
-    Lost,
-}
-
-/// Which entry of the policy decides, and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ruling", rename_all = "snake_case")]
-pub enum RuleView {
-    Keep {
-        rule: RuleRef,
-        on_license_lost: Response,
-        on_deleted: Response,
-        #[serde(rename = "settle_ms")]
-        settle: Span,
-        policy_digest: String,
-        revision: Option<String>,
-    },
-    Offboarded {
-        reason: String,
-        file: String,
-        line: u32,
-    },
-    Protected {
-        reason: String,
-        file: String,
-        line: u32,
-    },
-    /// `tried`: every keep rule, none of which matches.
-    NoRule {
-        tried: Vec<RuleRef>,
-    },
-    Undetermined {
-        fact: String,
-    },
-}
-
-/// What was observed, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObservedView {
-    /// Start of the newest complete observation: everything below is as of then, unless it says otherwise.
-    pub as_of: Option<Timestamp>,
-    pub presence: Presence,
-    pub account_enabled: Option<bool>,
-    pub on_premises_synced: bool,
-    pub usage_location: Option<String>,
-    pub licenses: Vec<String>,
-    pub entitlement: Entitlement,
-    pub remembered_licenses: Vec<String>,
-    pub mailbox_kind: Option<String>,
-    pub mailbox_id: Option<String>,
-    pub mailbox_asked: Option<Timestamp>,
-    pub mailbox_answer: Option<String>,
-    pub first_seen: Option<Timestamp>,
-    pub sightings: u32,
-}
-
-/// Another account that answers to an address of this one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherAccount {
-    pub id: UserId,
-    pub upn: String,
-    pub presence: Presence,
-    /// The addresses that both answer to, lower case.
-    #[serde(default)]
-    pub shared: Vec<String>,
-    /// The user principal name is one and the same: a restore needs another name. Else only addresses collide.
-    #[serde(default)]
-    pub has_same_name: bool,
-}
-
-/// One repair that did not last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Setback {
-    /// When the mailbox was proved, or when it was noticed that a request without proof had been undone.
-    pub at: Timestamp,
-    pub what: String,
-}
-
-/// What stands behind a mailbox that is still healthy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Backed {
-    pub product: String,
-    #[serde(flatten)]
-    pub outlook: Outlook,
-}
-
-/// One entry of the journal, as a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
-    pub at: Timestamp,
-    pub what: String,
-}
+pub use document::{Backed, Explanation, ObservedView, OtherAccount, Past, RuleView, Setback, Standing};
+pub use text::{changes, describe, evidence};
 
 /// What an explanation is made from.
 #[derive(Debug)]
@@ -167,10 +29,10 @@ pub struct Facts<'a> {
     pub known: &'a KnownUser,
     pub entry: Option<&'a LedgerEntry>,
     pub catalog: &'a Catalog,
-    /// Found by looking for this user's addresses, so that the explanation says what the plan says.
+    /// What concerns this user, so that the explanation says what the plan says.
+    pub surroundings: &'a Surroundings,
+    /// The other account of `surroundings`.
     pub same_address: Option<OtherAccount>,
-    /// What the audit log says of this user's loss and deletion.
-    pub audited: &'a [AuditEvent],
     pub last_complete: Option<Timestamp>,
     /// The newest plan.
     pub plan: Option<&'a Plan>,
@@ -183,10 +45,7 @@ pub struct Facts<'a> {
 /// Explains one user.
 pub fn explain(facts: &Facts<'_>) -> Explanation {
     let known = facts.known;
-    let others = facts.same_address.iter().map(|other| (known.id(), other.id));
-    let audited = std::iter::once((known.id(), facts.audited.to_vec())).collect();
-    let conflicts = Conflicts { same_address: others.collect(), audited };
-    let finding = diff(facts.policy, known, facts.catalog, &conflicts, facts.now);
+    let finding = diff(facts.policy, known, facts.catalog, facts.surroundings, facts.now);
     let next = next_move(facts, &finding);
     let (verdict, summary, fate) = standing(facts, &finding);
     let drift = match finding {
@@ -245,11 +104,23 @@ fn setbacks(entry: &LedgerEntry) -> Vec<Setback> {
 
 fn standing(facts: &Facts<'_>, finding: &Finding) -> (Standing, String, Option<String>) {
     match finding {
+        Finding::Healthy if facts.entry.is_some_and(|entry| entry.pending.is_some()) => {
+            let summary = "the repair shows in the directory; that the mailbox is the same is not proved yet";
+            (Standing::Unproved, summary.to_owned(), None)
+        }
+        Finding::Healthy if facts.entry.is_some_and(|entry| entry.healed.is_some()) => {
+            let summary = "others repaired it; that the mailbox is the same is not proved yet";
+            (Standing::Unproved, summary.to_owned(), None)
+        }
         Finding::Healthy => (Standing::Healthy, "the mailbox is where the policy wants it".to_owned(), None),
         Finding::LeftAlone { reason, drift, detail } => {
             let detail = detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-            let summary = match drift {
-                Some(kind) => format!("{}, but {}{detail}", trouble(*kind), reason.sentence()),
+            // Who never had a mailbox has lost none.
+            let known = facts.known;
+            let had_one =
+                known.had_mailbox() || known.user.had_mailbox_plan() || known.may_have_had_mailbox();
+            let summary = match drift.filter(|_| had_one) {
+                Some(kind) => format!("{}, but {}{detail}", trouble(kind), reason.sentence()),
                 None => format!("{}{detail}", reason.sentence()),
             };
             (Standing::LeftAlone, summary, drift.and_then(|_| unkept(facts)))
@@ -342,7 +213,9 @@ fn unkept(facts: &Facts<'_>) -> Option<String> {
         false => format!("nobody acted: the limit was {}{doubt}", end.human()),
     };
     match facts.known.presence {
-        Presence::Deleted { since } => Some(said(since + DELETED_RETENTION, "")),
+        Presence::Deleted { .. } => {
+            unkept_until(facts.known, facts.policy.retention).map(|end| said(end, ""))
+        }
         Presence::Live => {
             let loss = facts.known.loss.as_ref()?;
             let start = loss.last_with.unwrap_or(loss.noticed);
@@ -375,9 +248,10 @@ fn rule_view(facts: &Facts<'_>) -> RuleView {
         Ruling::Protected(entry) => {
             RuleView::Protected { reason: entry.reason.clone(), file: entry.file.clone(), line: entry.line }
         }
-        Ruling::NoRule => {
-            RuleView::NoRule { tried: facts.policy.keep.iter().map(|rule| rule.reference()).collect() }
-        }
+        Ruling::NoRule => RuleView::NoRule {
+            tried: facts.policy.keep.iter().map(|rule| rule.reference()).collect(),
+            misses: facts.policy.keep.iter().map(|rule| rule.matcher.misses(facts.known)).collect(),
+        },
         Ruling::Undetermined { fact } => RuleView::Undetermined { fact },
     }
 }
@@ -424,10 +298,23 @@ fn next_move(facts: &Facts<'_>, finding: &Finding) -> String {
                 describe(&pending.action),
                 pending.sent.human()
             ),
-            None => "nothing: there is nothing to do for this user".to_owned(),
+            None => match facts.entry.and_then(|entry| entry.healed) {
+                Some(healed) => {
+                    format!("the proof of the repair (by others, seen {}) is awaited", healed.human())
+                }
+                None => "nothing: there is nothing to do for this user".to_owned(),
+            },
         },
+        Finding::LeftAlone { reason: Reason::Undetermined, drift: None, .. } => {
+            "nothing until that fact is known: the next passes ask on; `mailkeeper doctor` says what is in the way".to_owned()
+        }
         Finding::LeftAlone { drift: None, .. } => {
             "nothing: there is nothing to do for this user".to_owned()
+        }
+        Finding::LeftAlone { reason: Reason::Undetermined, drift: Some(_), .. }
+            if matches!(facts.known.presence, Presence::Deleted { .. }) =>
+        {
+            format!("nothing is sent: {}", Reason::DELETED_UNDETERMINED)
         }
         Finding::LeftAlone { reason: Reason::Undetermined, drift: Some(_), .. } => {
             "nothing is sent until that fact can be read; `mailkeeper doctor` says what is in the way".to_owned()
@@ -467,10 +354,22 @@ fn drift_move(facts: &Facts<'_>, drift: &Drift) -> String {
     let detail = detail
         .or(drift.detail.as_ref().filter(|_| drift.blocked == Some(reason)))
         .map(|detail| format!(" [{detail}]"));
-    let ask = facts.plan.and_then(|plan| plan.asks.iter().find(|ask| ask.users.contains(&drift.user)));
-    let ask = ask.map(|ask| format!("; answer with: mailkeeper approve {} (or deny)", ask.id));
+    let ask = facts.plan.and_then(|plan| question(plan, drift, reason));
     let [until, detail, ask] = [until, detail, ask].map(Option::unwrap_or_default);
     format!("nothing is sent: {}{detail}{until}{ask}", reason.sentence())
+}
+
+/// The command that answers what this drift waits for. One drift may be asked about twice: as one of many, and by its
+/// rule.
+fn question(plan: &Plan, drift: &Drift, reason: Reason) -> Option<String> {
+    let concerns = |ask: &&Ask| ask.users.contains(&drift.user);
+    if reason == Reason::Denied {
+        let denied = plan.denied.iter().find(concerns)?;
+        return Some(format!("; taken back with: mailkeeper approve {}", denied.id));
+    }
+    let mut asks: Vec<&Ask> = plan.asks.iter().filter(concerns).collect();
+    asks.sort_by_key(|ask| ask.reason != reason);
+    asks.first().map(|ask| format!("; answer with: mailkeeper approve {} (or deny)", ask.id))
 }
 
 #[cfg(test)]

@@ -25,9 +25,10 @@ pub fn event(input: &Input<'_>) -> Option<Ask> {
     let users: Vec<UserId> = open.iter().map(|drift| drift.user).collect();
     let id = stable_id(&users.iter().map(|user| user as &dyn std::fmt::Display).collect::<Vec<_>>());
     let question = format!(
-        "{count} of {} kept mailboxes are concerned within a day, the policy allows {allowed} without a person ({})",
+        "{count} of {} kept mailboxes are concerned within a day, the policy allows {allowed} without a person ({}){}",
         input.kept,
-        causes(&open)
+        causes(&open),
+        others(count, open.len() as u64, input)
     );
     Some(Ask {
         id,
@@ -48,6 +49,31 @@ pub fn answer<'a>(drift: &Drift, input: &Input<'a>) -> Option<&'a Answer> {
     };
     // Of two answers at the same moment, the careful one counts.
     input.answers.values().filter(covers).max_by_key(|answer| (answer.at, !answer.granted))
+}
+
+/// Mass events that a person said no to, each with the drifts that still wait because of it.
+pub fn denied(input: &Input<'_>) -> Vec<Ask> {
+    if input.closed.is_some() {
+        return Vec::new();
+    }
+    let stands = |drift: &&Drift| drift.blocked.is_none() && drift.response != Response::Report;
+    let standing: Vec<(&Drift, &Answer)> =
+        input.drifts.iter().filter(stands).filter_map(|drift| Some((drift, answer(drift, input)?))).collect();
+    let denials = input.answers.iter().filter(|(_, denial)| !denial.granted);
+    let asks = denials.filter_map(|(id, denial)| {
+        let covered = standing.iter().filter(|(_, answer)| std::ptr::eq(*answer, denial));
+        let mut drifts: Vec<&Drift> = covered.map(|(drift, _)| *drift).collect();
+        drifts.sort_by_key(|drift| drift.user);
+        (!drifts.is_empty()).then(|| Ask {
+            id: id.clone(),
+            reason: Reason::MassEvent,
+            question: format!("Repair {} of a mass event? ({})", drifts.len(), causes(&drifts)),
+            opened: drifts.iter().map(|drift| first_seen(drift, input)).min().unwrap_or(input.now),
+            act_by: drifts.iter().filter_map(|drift| drift.clock.act_by).min(),
+            users: drifts.iter().map(|drift| drift.user).collect(),
+        })
+    });
+    asks.collect()
 }
 
 /// A drift that could become a step and that nobody answered for.
@@ -71,14 +97,26 @@ fn concerned(open: &[&Drift], input: &Input<'_>) -> u64 {
 }
 
 fn allowed(input: &Input<'_>) -> u64 {
-    let limits = &input.policy.limits;
-    // A hair more: 29 % of 100 is 28.999999999999996 in floating point.
-    let share = (limits.share * input.kept as f64 + 1e-9).floor() as u64;
-    share.max(u64::from(limits.floor))
+    input.policy.limits.allowed_of(input.kept)
 }
 
 fn first_seen(drift: &Drift, input: &Input<'_>) -> Timestamp {
     input.ledger.get(&drift.user).map_or(input.now, |entry| entry.first_seen)
+}
+
+/// Why the question is about fewer than it counts, and which limit counted.
+fn others(count: u64, open: u64, input: &Input<'_>) -> String {
+    let limits = &input.policy.limits;
+    let limit = match allowed(input) == u64::from(limits.floor) {
+        true => format!("limits.floor {}", limits.floor),
+        false => format!("limits.share {} %", limits.share * 100.0),
+    };
+    match count.saturating_sub(open) {
+        0 => format!("; {limit}"),
+        others => format!(
+            "; {open} wait for the answer, {others} were repaired or answered within the day; {limit}"
+        ),
+    }
 }
 
 fn causes(drifts: &[&Drift]) -> String {
@@ -86,7 +124,9 @@ fn causes(drifts: &[&Drift]) -> String {
     for drift in drifts {
         *causes.entry(drift.cause.label()).or_default() += 1;
     }
-    let causes: Vec<String> =
-        causes.iter().map(|(cause, count)| format!("{count} {}", cause.replace('_', " "))).collect();
+    let causes: Vec<String> = causes
+        .iter()
+        .map(|(cause, count)| format!("{count} {}", cause.replace("license", "licence").replace('_', " ")))
+        .collect();
     causes.join(", ")
 }

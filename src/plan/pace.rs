@@ -37,6 +37,15 @@ pub fn urgency(drift: &Drift, now: Timestamp) -> (i64, i64, i64, UserId) {
     }
 }
 
+/// Sort key: unknown deadlines first, then the soonest; last those that do not run.
+pub fn time_left(drift: &Drift) -> (u8, i64, UserId) {
+    match (drift.clock.certainty, drift.clock.act_by) {
+        (Certainty::Unknown, _) => (0, 0, drift.user),
+        (Certainty::Known | Certainty::Hinted, Some(act_by)) => (1, act_by.as_millis(), drift.user),
+        (Certainty::Known | Certainty::Hinted | Certainty::NotRunning, _) => (2, 0, drift.user),
+    }
+}
+
 /// When the drift has stood long enough. Never later than "act by": settling must not cost the mailbox.
 pub fn settled_at(drift: &Drift, entry: &LedgerEntry) -> Timestamp {
     let settled = entry.first_seen + drift.settle;

@@ -4,7 +4,7 @@
 use crate::model::{Action, Candidate, Certainty, Drift, Reason, Remedy, Timestamp, between};
 
 use super::Input;
-use super::explain::{because, describe, trouble};
+use super::explain::{because, changes, describe, trouble};
 
 /// The question about one drift; `detail` is what is particular about it.
 pub fn question(drift: &Drift, reason: Reason, detail: Option<&str>, input: &Input<'_>) -> String {
@@ -37,7 +37,7 @@ fn yes(drift: &Drift, input: &Input<'_>) -> String {
         Remedy::SetUsageLocation { location } => {
             format!("{} for {upn}", first(&Action::SetUsageLocation { location: location.clone() }))
         }
-        Remedy::Restore => format!("Restore the deleted account {upn}"),
+        Remedy::Restore(options) => format!("Restore the deleted account {upn}{}", changes(options)),
         Remedy::Nothing => format!("Repair {upn}"),
     }
 }

@@ -73,7 +73,7 @@ fn forbidden(others: Others) -> String {
 }
 
 /// Parts of messages, lower case, and what a person does. Source: Microsoft documents and captured answers.
-const ADVICE: [(&str, &str); 8] = [
+const ADVICE: [(&str, &str); 11] = [
     (
         "mutually exclusive",
         "another licence of this user contains a plan that excludes this product: take that one away, or name a \
@@ -93,6 +93,18 @@ const ADVICE: [(&str, &str); 8] = [
     ),
     ("valid company license", "the tenant does not own the product: correct the rule"),
     ("inherited from a group", "the licence comes from a group: repair the group"),
+    (
+        "dynamic membership",
+        "a rule chooses the members of this group: let the rule name another group, or `assign: direct`",
+    ),
+    (
+        "on-premises mastered",
+        "the group is synchronised from on premises: put the user into it there, or let the rule name another group",
+    ),
+    (
+        "userprincipalname is invalid",
+        "the rule's `upn_if_taken` makes a name that Graph does not take: its domain must be a verified one",
+    ),
     (
         "proxy address is already",
         "another object holds an address of this account: take it away there by hand",
@@ -123,6 +135,9 @@ mod tests {
                 "400 \"Another object with the same value for property proxyAddresses already exists.\"",
                 "decides whose",
             ),
+            ("400 \"the group has dynamic membership: members cannot be edited\"", "another group"),
+            ("400 \"for on-premises mastered Directory Sync objects\"", "put the user into it there"),
+            ("400 \"Property userPrincipalName is invalid.\"", "a verified one"),
             ("400 \"something new\"", "a person looks"),
         ] {
             assert!(by_message(message).contains(expected), "{message}: {}", by_message(message));

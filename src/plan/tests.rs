@@ -238,7 +238,7 @@ fn drift(number: u128, act_in: Option<i64>, priority: i32) -> Drift {
         },
         response: Response::Act,
         settle: Span::ZERO,
-        remedy: Remedy::Restore,
+        remedy: Remedy::Restore(RestoreOptions::PLAIN),
         blocked: None,
         detail: None,
     }
@@ -267,7 +267,7 @@ fn a_step_id_is_new_for_each_attempt_also_when_the_ledger_forgot_the_first_ones(
     let id_after = |attempts: &[i64]| {
         let attempts = attempts.iter().map(|hours| crate::model::Attempt {
             at: NOW - Span::from_hours(*hours),
-            action: Action::Restore,
+            action: Action::PLAIN_RESTORE,
             outcome: None,
             detail: String::new(),
         });
@@ -275,11 +275,41 @@ fn a_step_id_is_new_for_each_attempt_also_when_the_ledger_forgot_the_first_ones(
         let entry =
             LedgerEntry { attempts: attempts.collect(), ..LedgerEntry::opened(drift.kind, first_seen) };
         let ledger = BTreeMap::from([(drift.user, entry)]);
-        step(&drift, Action::Restore, &Input { ledger: &ledger, ..world.input() }).id
+        step(&drift, Action::PLAIN_RESTORE, &Input { ledger: &ledger, ..world.input() }).id
     };
     assert_eq!(id_after(&[5]), id_after(&[5]));
     let ids: BTreeSet<String> = [&[][..], &[5], &[5, 4], &[4, 3]].map(id_after).into();
     assert_eq!(ids.len(), 4);
+}
+
+#[test]
+fn another_way_to_come_back_is_another_request_and_another_question() {
+    let world = Setting::of(sample());
+    let plain = drift(2, Some(40), 0);
+    let id = |action: Action| step(&plain, action, &world.input()).id;
+    let renamed = |name: &str, drops_taken_addresses| RestoreOptions {
+        new_upn: Some(name.to_owned()),
+        drops_taken_addresses,
+    };
+    let ways = [
+        RestoreOptions::PLAIN,
+        RestoreOptions { drops_taken_addresses: true, ..RestoreOptions::PLAIN },
+        renamed("a@contoso.com", false),
+        renamed("a@contoso.com", true),
+        renamed("b@contoso.com", true),
+    ];
+    let ids: BTreeSet<String> = ways.iter().map(|way| id(Action::Restore(way.clone()))).collect();
+    assert_eq!(ids.len(), ways.len());
+    let first_seen = NOW;
+    let old = stable_id(&[&plain.user, &"restore", &first_seen, &0, &0]);
+    assert_eq!(id(Action::PLAIN_RESTORE), old, "an intent of an older version is still known");
+    let question = |way: &RestoreOptions| {
+        let drift = Drift { remedy: Remedy::Restore(way.clone()), ..plain.clone() };
+        question_id(&drift, Reason::Ask, NOW)
+    };
+    assert_eq!(ways.iter().map(question).collect::<BTreeSet<_>>().len(), ways.len());
+    let old = stable_id(&[&"ask", &plain.user, &plain.kind.label(), &NOW]);
+    assert_eq!(question(&RestoreOptions::PLAIN), old, "an answer given to an older version still counts");
 }
 
 /// A quiet tenant: one rule, six users, everything allowed.

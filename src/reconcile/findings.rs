@@ -67,7 +67,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn finding(&self, known: &KnownUser) -> Finding {
-        diff(self.policy, known, &self.observed.catalog, &self.observed.conflicts, self.now)
+        diff(self.policy, known, &self.observed.catalog, &self.observed.surroundings, self.now)
     }
 
     fn everybody(&self, store: &TenantStore) -> Result<Findings, store::Error> {
@@ -125,8 +125,9 @@ impl Findings {
             // A user whom no rule names is counted and nothing else: it is not ours to have an opinion on.
             Finding::LeftAlone { reason: Reason::NoRule, .. } => self.tally.unmatched += 1,
             Finding::LeftAlone { reason, drift, detail } => {
-                // Without a mailbox there is nothing at risk.
-                let drift = drift.filter(|_| known.had_mailbox());
+                // Without a mailbox there is nothing at risk; where nobody can find out any more there may be one.
+                let may_have_had = reason == Reason::Undetermined && known.may_have_had_mailbox();
+                let drift = drift.filter(|_| known.had_mailbox() || may_have_had);
                 *self.tally.left_alone.entry(reason).or_default() += 1;
                 // Each reason for itself, so that leavers by the hundred do not hide who cannot be judged.
                 let listed = self.tally.listed.iter().filter(|row| row.reason == reason).count();

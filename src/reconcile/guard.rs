@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::diff::change::Comparison;
-use crate::model::{Ask, Conflicts, Plan, Reason, Timestamp};
+use crate::model::{Ask, Plan, Reason, Surroundings, Timestamp};
 use crate::plan;
 use crate::policy::Policy;
 use crate::store::records::{AcceptedPolicy, Approvals, Seats};
@@ -97,7 +97,7 @@ fn concerns(
 ) -> Result<Vec<String>, store::Error> {
     let catalog = store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default();
     let mut comparison = Comparison::new(before, after);
-    store.for_each_user(|known| comparison.see(&known, &catalog, &Conflicts::default(), now))?;
+    store.for_each_user(|known| comparison.see(&known, &catalog, &Surroundings::default(), now))?;
     Ok(comparison.concerns())
 }
 

@@ -2,8 +2,8 @@
 //! person who gives the licence back on day 31 gets a new, empty mailbox, too, and somebody must be told.
 
 use crate::model::{
-    Action, Cause, DriftKind, KnownUser, LedgerEntry, MAILBOX_SETTLE, Pending, ProbeAnswer, Replaced,
-    Timestamp, UserId, Verdict,
+    Action, Cause, DriftKind, KnownUser, LedgerEntry, Pending, ProbeAnswer, Replaced, Timestamp, UserId,
+    Verdict,
 };
 use crate::observe::Observed;
 use crate::report::status::{EventKind, RecentEvent};
@@ -26,11 +26,14 @@ impl Books<'_> {
         let Some(known) = self.store.user(user)? else { return Ok(()) };
         let repair = repair_of_others(healed, &known);
         match verify(&repair, &known, &observed.catalog, observed.observation.started) {
-            Progress::Waiting if self.now - healed < MAILBOX_SETTLE => {}
-            Progress::Waiting | Progress::StepDone | Progress::NoEffect => entry.healed = None,
+            Progress::Waiting => {}
+            Progress::StepDone | Progress::NoEffect => entry.healed = None,
             Progress::Concluded { verdict, detail } => {
                 entry.healed = None;
+                let was_asked = known.mailbox.last_probe.as_ref().is_some_and(|probe| probe.at > healed);
                 match verdict {
+                    // Exchange owes the answer: nothing is known against a repair that is not ours to prove.
+                    Verdict::Stuck if !was_asked => {}
                     Verdict::Verified | Verdict::Unverified => {
                         tracing::debug!(user.id = %user, verdict = verdict.label(), "others brought the mailbox back");
                     }
@@ -100,7 +103,7 @@ impl Books<'_> {
 fn repair_of_others(healed: Timestamp, known: &KnownUser) -> Pending {
     Pending {
         step_id: String::new(),
-        action: Action::Restore,
+        action: Action::PLAIN_RESTORE,
         sent: healed,
         is_uncertain: false,
         expected_mailbox: known.mailbox.primary_id.clone(),

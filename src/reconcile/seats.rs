@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Action, GroupId, LedgerEntry, SkuId, UserId};
+use crate::diff::usable_skus;
+use crate::model::{Action, GroupId, LedgerEntry, MAILBOX_SETTLE, Pending, SkuId, UserId};
 use crate::observe::Observed;
 use crate::policy::{Assign, Policy};
 
 /// Seats that requests of ours may take and that the observed counters may not show yet: those whose effect was not
-/// seen. A membership counts for the product that its rule names.
+/// seen. A membership counts for the product that the group brings.
 pub fn in_flight(
     ledger: &BTreeMap<UserId, LedgerEntry>,
     policy: &Policy,
@@ -19,7 +20,9 @@ pub fn in_flight(
         if entry.resolved.is_some() {
             continue;
         }
-        let sku = match entry.pending.as_ref().map(|pending| &pending.action) {
+        // As long as nobody can read the user, the request stays pending; the count has its seat long before.
+        let is_fresh = |pending: &&Pending| observed.observation.started - pending.sent < MAILBOX_SETTLE;
+        let sku = match entry.pending.as_ref().filter(is_fresh).map(|pending| &pending.action) {
             Some(
                 Action::AssignLicense { sku, takes_seat: true, .. } | Action::ReprocessLicenses { sku, .. },
             ) => Some(*sku),
@@ -27,7 +30,7 @@ pub fn in_flight(
             Some(
                 Action::AssignLicense { takes_seat: false, .. }
                 | Action::SetUsageLocation { .. }
-                | Action::Restore,
+                | Action::Restore(_),
             )
             | None => None,
         };
@@ -38,8 +41,8 @@ pub fn in_flight(
     seats
 }
 
-/// The product that the policy expects of a licensing group.
+/// The product that a licensing group brings to those of its rule.
 fn group_product(group: GroupId, policy: &Policy, observed: &Observed) -> Option<SkuId> {
     let rule = policy.keep.iter().find(|rule| rule.assign == Assign::Group(group))?;
-    rule.licenses.iter().find_map(|name| name.find(&observed.catalog)).map(|sku| sku.id)
+    observed.surroundings.given_by(group, usable_skus(rule, &observed.catalog))
 }

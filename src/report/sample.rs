@@ -75,7 +75,7 @@ pub fn troubled() -> TenantView {
             DriftKind::Deleted,
             Cause::AccountDeleted,
             7 * 24,
-            step(Action::Restore, false),
+            step(Action::PLAIN_RESTORE, false),
         ),
         row(
             4,

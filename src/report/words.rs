@@ -1,7 +1,9 @@
 //! How documents read to people: short phrases for tables and the status page. No layout, no markup, no colour.
 
 use super::status::{EventKind, NextMove, RecentEvent, SubscriptionRow};
-use crate::model::{Action, Backing, Observation, Problem, ProblemKind, Reason, Span, Timestamp, Verdict};
+use crate::model::{
+    Action, Backing, Observation, Problem, ProblemKind, Reason, RestoreOptions, Span, Timestamp, Verdict,
+};
 
 /// A label of ours as words: `license_removed` becomes `licence removed`, as we write it in prose.
 pub fn plain(label: &str) -> String {
@@ -27,7 +29,7 @@ pub fn one_line(text: &str) -> String {
 pub fn problems(observation: &Observation) -> String {
     const NAMED: usize = 2;
     let blocking: Vec<&Problem> =
-        observation.problems.iter().filter(|problem| problem.kind.is_blocking()).collect();
+        Problem::told(&observation.problems).filter(|problem| problem.kind.is_blocking()).collect();
     let mut named: Vec<String> = blocking.iter().take(NAMED).map(|found| problem(found)).collect();
     if blocking.len() > NAMED {
         named.push(format!("and {} more", blocking.len() - NAMED));
@@ -125,7 +127,13 @@ pub fn action(action: &Action) -> String {
             format!("let the group try {} again", one_line(part_number))
         }
         Action::SetUsageLocation { location } => format!("set usage location {}", one_line(location)),
-        Action::Restore => "restore the account".to_owned(),
+        Action::Restore(RestoreOptions { new_upn: Some(name), .. }) => {
+            format!("restore the account as {}", one_line(name))
+        }
+        Action::Restore(RestoreOptions { new_upn: None, drops_taken_addresses: true }) => {
+            "restore the account, less taken addresses".to_owned()
+        }
+        Action::Restore(_) => "restore the account".to_owned(),
     }
 }
 
@@ -178,6 +186,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::Offboarded => "nothing: off-boarded",
         Reason::Protected => "nothing: protected",
         Reason::NoRule => "nothing: no rule names it",
+        Reason::Released => "nothing: no rule names it any more",
         Reason::Undetermined => "waits for facts that cannot be read",
         Reason::ReportOnly => "a person decides: report only",
         Reason::AccountDisabled => "nothing: account disabled",
@@ -193,6 +202,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::KindChanged => "convert it back to shared",
         Reason::NoUsableSku => "needs a licence with a mailbox in its rule",
         Reason::GroupLicenseError => "repair the licensing group",
+        Reason::GroupUnusable => "needs another licensing group",
         Reason::Confirming => "waits for a second observation",
         Reason::Settling => "settles",
         Reason::AwaitingEffect => "waits for the effect to show",
@@ -210,6 +220,7 @@ fn waiting(reason: Reason) -> &'static str {
         Reason::ObservationRejected => "waits for a believable observation",
         Reason::PolicyFailed => "waits for a policy that loads",
         Reason::PolicyChange => "waits for approval of a changed policy",
+        Reason::PolicyReloaded => "waits for the next pass: the policy was read anew",
         Reason::PolicyOld => "waits for approval of an old policy",
         Reason::Unsafe => "a person looks: the plan checker refuses it",
         Reason::StateUnhealthy => "waits for a writable state",
@@ -275,7 +286,7 @@ mod tests {
             "assign SPE_E3: sent, to be verified"
         );
         assert_eq!(
-            next(&NextMove::Step { action: Action::Restore, is_sent: false }, NOW),
+            next(&NextMove::Step { action: Action::PLAIN_RESTORE, is_sent: false }, NOW),
             "restore the account"
         );
     }

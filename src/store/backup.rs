@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 use crate::model::{KnownUser, LedgerEntry, Observation, Plan, TenantId, Timestamp, UserId};
 
 use super::journal::Head;
-use super::records::{AcceptedPolicy, Approvals, Cursor, Hold, LastPass, Reflected, Seats, Single, Tally};
+use super::records::{
+    AcceptedPolicy, Approvals, Cursor, Hold, LastPass, Reflected, ReleasedUsers, Seats, Single, Tally,
+};
 use super::{Cause, Error, Operation, Result, TenantStore};
 
 /// Goes up with every change that an older version cannot read.
@@ -69,6 +71,7 @@ enum Line {
     Approvals(Approvals),
     Tally(Tally),
     AcceptedPolicy(AcceptedPolicy),
+    ReleasedUsers(ReleasedUsers),
     Ledger { user: UserId, entry: LedgerEntry },
     User(Box<KnownUser>),
     End(End),
@@ -98,6 +101,7 @@ pub fn export(
     exporting.write_single(store, Line::Approvals)?;
     exporting.write_single(store, Line::Tally)?;
     exporting.write_single(store, Line::AcceptedPolicy)?;
+    exporting.write_single(store, Line::ReleasedUsers)?;
     for entry in store.ledger_entries() {
         let (user, entry) = entry?;
         exporting.write(&Line::Ledger { user, entry })?;
@@ -153,12 +157,14 @@ pub fn check(tenant: TenantId, input: &mut impl BufRead) -> Result<(Header, Coun
 /// What [`read`] shows of a backup, in this order.
 #[derive(Debug)]
 pub enum Part {
+    /// The policy in force.
+    Policy(AcceptedPolicy),
     Seats(Seats),
     Ledger(UserId, Box<LedgerEntry>),
     User(Box<KnownUser>),
 }
 
-/// Shows the users of a backup, and before them the products and the ledger; records of a moment are passed over. May
+/// Shows the users of a backup, and before them products, policy and ledger; records of a moment are passed over. May
 /// be called again.
 ///
 /// # Errors
@@ -176,6 +182,7 @@ pub fn read(input: &mut (impl BufRead + Seek), mut look: impl FnMut(Part)) -> Re
             Line::Seats(seats) => look(Part::Seats(seats)),
             Line::Ledger { user, entry } => look(Part::Ledger(user, Box::new(entry))),
             Line::User(user) => look(Part::User(user)),
+            Line::AcceptedPolicy(policy) => look(Part::Policy(policy)),
             Line::Header(_)
             | Line::Cursor(_)
             | Line::Plan(_)
@@ -184,7 +191,7 @@ pub fn read(input: &mut (impl BufRead + Seek), mut look: impl FnMut(Part)) -> Re
             | Line::Hold(_)
             | Line::Approvals(_)
             | Line::Tally(_)
-            | Line::AcceptedPolicy(_)
+            | Line::ReleasedUsers(_)
             | Line::End(_) => {}
         }
     }
@@ -243,6 +250,7 @@ fn restore(store: &TenantStore, line: Line) -> Result<()> {
         Line::Hold(hold) => store.put(&hold),
         Line::Tally(tally) => store.put(&tally),
         Line::AcceptedPolicy(policy) => store.put(&policy),
+        Line::ReleasedUsers(users) => store.put(&users),
         Line::Ledger { user, entry } => store.put_ledger(user, &entry),
         Line::User(user) => store.put_users([*user]),
         Line::Approvals(answers) => store.put(&answers.denials()),
@@ -263,7 +271,8 @@ impl Counts {
             | Line::Hold(_)
             | Line::Approvals(_)
             | Line::Tally(_)
-            | Line::AcceptedPolicy(_) => self.records += 1,
+            | Line::AcceptedPolicy(_)
+            | Line::ReleasedUsers(_) => self.records += 1,
             Line::Header(_) | Line::End(_) => {}
         }
     }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    Answer, AuditEvent, Catalog, GroupId, KnownUser, LedgerEntry, MailboxState, Observation, Plan, Reason,
-    Sighting, SkuId, Subscription, Timestamp, UserId, Waiting,
+    Answer, AuditEvent, Catalog, Group, GroupId, KnownUser, LedgerEntry, MailboxState, Observation, Plan,
+    Reason, Released, Sighting, SkuId, Subscription, Timestamp, UserId, Waiting,
 };
 
 use super::codec::{Encoding, Record};
@@ -51,6 +51,9 @@ singles! {
     Subscriptions = "subscriptions";
     Traces = "traces";
     AcceptedPolicy = "accepted_policy";
+    NewNames = "new_names";
+    LicensingGroups = "licensing_groups";
+    ReleasedUsers = "released_users";
 }
 
 impl Record for Vec<KnownUser> {
@@ -117,6 +120,31 @@ pub struct Binned {
     pub digest: u64,
     /// Hashes of the addresses, those from before the deletion included.
     pub addresses: BTreeSet<u64>,
+}
+
+/// Names that restored accounts would get, looked up among everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewNames {
+    pub looked_up: Timestamp,
+    pub wanted: BTreeSet<String>,
+    /// Of these, those that are not free.
+    pub in_use: BTreeSet<String>,
+}
+
+/// Users whom a keep rule named until something about them changed, and none names now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedUsers(pub BTreeMap<UserId, Released>);
+
+/// The groups by which the policy gives licences, as last read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LicensingGroups {
+    pub groups: BTreeMap<GroupId, Group>,
+    /// The groups of the policy then, also those that could not be read.
+    pub wanted: BTreeSet<GroupId>,
+    /// Since when a group cannot be read.
+    pub failing_since: BTreeMap<GroupId, Timestamp>,
+    pub asked_at: Option<Timestamp>,
 }
 
 /// The members of those groups of the policy that are small enough to be listed in every pass, for comparing.

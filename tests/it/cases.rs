@@ -141,7 +141,8 @@ fn act_by(drift: &Drift) -> String {
     drift.clock.act_by.map_or_else(|| "none".to_owned(), |act_by| act_by.to_string())
 }
 
-/// `assign SPE_E3 without TEAMS1`, `enable mailbox in SPE_E3`, `add to group ..1`, `set usage location NO`, `restore`.
+/// `assign SPE_E3 without TEAMS1`, `enable mailbox in SPE_E3`, `add to group ..1`, `set usage location NO`,
+/// `restore as NAME less taken addresses`.
 fn describe(action: &Action, plan_name: impl Fn(&mailkeeper::model::PlanId) -> String) -> String {
     match action {
         Action::AssignLicense { part_number, disabled_plans, takes_seat, .. } => {
@@ -155,6 +156,10 @@ fn describe(action: &Action, plan_name: impl Fn(&mailkeeper::model::PlanId) -> S
         Action::AddToGroup { group } => format!("add to group {group}"),
         Action::ReprocessLicenses { part_number, .. } => format!("reprocess {part_number}"),
         Action::SetUsageLocation { location } => format!("set usage location {location}"),
-        Action::Restore => "restore".to_owned(),
+        Action::Restore(options) => {
+            let name = options.new_upn.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
+            let less = if options.drops_taken_addresses { " less taken addresses" } else { "" };
+            format!("restore{name}{less}")
+        }
     }
 }

@@ -240,7 +240,12 @@ impl TenantAct {
                     tenant.disable_plan(now, *user, sku, plan);
                 }
             }
-            Self::Delete { user, from } => tenant.delete_user(now, *user, *from),
+            Self::Delete { user, from } => {
+                tenant.delete_user(now, *user, *from);
+                if is_succeeded_at_once(*user) {
+                    succeed(people, tenant, *user, now);
+                }
+            }
             Self::HardDelete(user) => tenant.hard_delete_user(now, *user),
             Self::Leave { user, deletes } => leave(company, people, tenant, *user, *deletes, now),
             Self::Disable(user) => set_enabled(people, tenant, *user, false, now),
@@ -270,11 +275,7 @@ impl TenantAct {
                         .for_each(|person| person.facts.holds_admin_group = true);
                 }
             }
-            Self::AddDuplicate(user) => {
-                if tenant.add_duplicate(now, *user).is_some() {
-                    people.get_mut(*user).into_iter().for_each(|person| person.has_duplicate = true);
-                }
-            }
+            Self::AddDuplicate(user) => succeed(people, tenant, *user, now),
             Self::ChangeSeats { sku, spare } => {
                 let consumed = tenant.seats(*sku).map_or(0, |seats| seats.consumed);
                 tenant.set_seats(now, *sku, consumed + spare);
@@ -292,6 +293,17 @@ impl TenantAct {
             }
             Self::Storm(is_storming) => faults.set_storm(*is_storming),
         }
+    }
+}
+
+/// Somebody whose successor gets a name and its addresses with the same form that deletes the old account.
+fn is_succeeded_at_once(user: UserId) -> bool {
+    user.as_bytes().last().is_some_and(|byte| byte.is_multiple_of(4))
+}
+
+fn succeed(people: &mut People, tenant: &mut Tenant, user: UserId, now: Timestamp) {
+    if tenant.add_duplicate(now, user).is_some() {
+        people.get_mut(user).into_iter().for_each(|person| person.has_duplicate = true);
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::people::{People, Person};
 use super::request::{Kind, Seen};
-use super::shape::{Shape, Standing, reserved};
+use super::shape::{BESIDE, Shape, Standing, reserved};
 use super::wire::{Sent, Wire};
 use super::world::OLDEST_REPLICA;
 
@@ -250,7 +250,9 @@ impl Checker {
     /// LIVE-3.
     fn everybody_at_risk_is_shown(&self, pass: &Pass<'_>, ground: &Ground<'_>) -> Check {
         let Some(view) = pass.view.filter(|_| pass.is_believed()) else { return Ok(()) };
-        let shown: BTreeSet<UserId> = view.at_risk.iter().map(|row| row.user).collect();
+        // Who cannot be judged is named in the status, too.
+        let at_risk = view.at_risk.iter().map(|row| row.user);
+        let shown: BTreeSet<UserId> = at_risk.chain(view.unjudged().iter().map(|row| row.user)).collect();
         for person in ground.people.iter().filter(|person| is_visible(person, ground)) {
             let is_gone = !ground.tenant.is_live(person.id) || !ground.tenant.has_mailbox_plan(person.id);
             let Some(since) = person.at_risk_since.filter(|_| is_gone && person.has_mailbox()) else {
@@ -296,10 +298,15 @@ impl Checker {
             if verdict == "new_empty_mailbox" {
                 self.replaced.insert(person.id, truth.id);
             }
-            let last =
-                writes.iter().rev().find(|sent| sent.user == Some(person.id) && sent.pass < pass.number);
-            demand("SAFE-7", last.is_some_and(|sent| sent.at < pass.began), || {
-                format!("{} is called {verdict} without an observation later than a request", person.upn)
+            // Without a step it is about what people did.
+            let last = if entry["step_id"].is_null() {
+                self.touched.get(&person.id).copied()
+            } else {
+                let ours = |sent: &&Sent| sent.user == Some(person.id) && sent.pass < pass.number;
+                writes.iter().rev().find(ours).map(|sent| sent.at)
+            };
+            demand("SAFE-7", last.is_some_and(|at| at < pass.began), || {
+                format!("{} is called {verdict} without an observation later than the repair", person.upn)
             })?;
         }
         Ok(())
@@ -337,6 +344,9 @@ fn is_visible(person: &Person, ground: &Ground<'_>) -> bool {
 /// SAFE-8.
 fn only_what_is_allowed(sent: &Sent, ground: &Ground<'_>) -> Check {
     demand("SAFE-8", sent.kind != Kind::Other, || format!("{} is nothing that may be sent", sent.path))?;
+    if let Kind::Restore { new_name, drops_addresses } = &sent.kind {
+        return only_around_a_rival(sent, new_name.as_deref(), *drops_addresses, ground);
+    }
     let Kind::Assign { add, removes } = &sent.kind else { return Ok(()) };
     demand("SAFE-8", *removes == 0, || format!("{} takes a licence away", sent.path))?;
     demand("SAFE-8", add.len() == 1, || format!("{} assigns {} licences", sent.path, add.len()))?;
@@ -352,6 +362,29 @@ fn only_what_is_allowed(sent: &Sent, ground: &Ground<'_>) -> Check {
         }
     }
     Ok(())
+}
+
+/// A restore goes beyond the plain one where the policy allows it and somebody took the account's place, and only then.
+fn only_around_a_rival(sent: &Sent, new_name: Option<&str>, drops: bool, ground: &Ground<'_>) -> Check {
+    if new_name.is_none() && !drops {
+        return Ok(());
+    }
+    demand("SAFE-8", ground.shape.restores_beside, || {
+        format!("{} has options that the policy does not give", sent.path)
+    })?;
+    let Some(person) = sent.user.and_then(|user| ground.people.get(user)) else { return Ok(()) };
+    demand("SAFE-8", person.has_duplicate, || {
+        format!("{} has options, and nobody is in its way", sent.path)
+    })?;
+    let (old, domain) = person.upn.split_once('@').unwrap_or_default();
+    let is_as_written = |name: &str| {
+        // Deleted and restored more than once, it got the ending each time.
+        let local = name.strip_suffix(&format!("{BESIDE}@{domain}")).unwrap_or_default();
+        !local.is_empty() && local.trim_end_matches(BESIDE).eq_ignore_ascii_case(old)
+    };
+    demand("SAFE-8", new_name.is_none_or(is_as_written), || {
+        format!("{} gives {} the name {new_name:?}", sent.path, person.upn)
+    })
 }
 
 /// SAFE-1.

@@ -18,7 +18,10 @@ pub enum Kind {
     /// Group licensing is to try again.
     Reprocess,
     Location,
-    Restore,
+    Restore {
+        new_name: Option<String>,
+        drops_addresses: bool,
+    },
     /// Anything that the product must never send.
     Other,
 }
@@ -31,7 +34,7 @@ impl Kind {
             Self::AddMember(_) => "add_to_group",
             Self::Reprocess => "reprocess_licenses",
             Self::Location => "set_usage_location",
-            Self::Restore => "restore",
+            Self::Restore { .. } => "restore",
             Self::Other => "other",
         }
     }
@@ -65,7 +68,10 @@ pub fn listing(path: &str) -> Option<String> {
         "/users/delta" => Some("changes".to_owned()),
         "/directory/deletedItems/microsoft.graph.user" => Some("deleted".to_owned()),
         "/subscribedSkus" => Some("products".to_owned()),
-        other if other.starts_with("/groups/") => Some(other.to_owned()),
+        // Not the group's own record, which Graph itself goes by when it takes a member or not.
+        other if other.starts_with("/groups/") && other.contains("/transitiveMembers") => {
+            Some(other.to_owned())
+        }
         _ => None,
     }
 }
@@ -92,7 +98,7 @@ pub fn kind_of(request: &HttpRequest) -> Option<Kind> {
     Some(match request.method {
         Method::Post if path.ends_with("/assignLicense") && path.starts_with("/users/") => assignment(&body),
         Method::Post if path.ends_with("/restore") && path.starts_with("/directory/deletedItems/") => {
-            Kind::Restore
+            restoration(&body)
         }
         Method::Post if path.ends_with("/members/$ref") => {
             path.split('/').nth(2).and_then(|id| id.parse().ok()).map_or(Kind::Other, Kind::AddMember)
@@ -105,6 +111,20 @@ pub fn kind_of(request: &HttpRequest) -> Option<Kind> {
         }
         Method::Get | Method::Post | Method::Patch | Method::Delete => Kind::Other,
     })
+}
+
+fn restoration(body: &Value) -> Kind {
+    let fields = body.as_object().cloned().unwrap_or_default();
+    let mut drops_addresses = false;
+    let mut new_name = None;
+    for (field, value) in &fields {
+        match (field.as_str(), value) {
+            ("autoReconcileProxyConflict", Value::Bool(true)) => drops_addresses = true,
+            ("newUserPrincipalName", Value::String(name)) => new_name = Some(name.clone()),
+            _ => return Kind::Other,
+        }
+    }
+    Kind::Restore { new_name, drops_addresses }
 }
 
 fn assignment(body: &Value) -> Kind {

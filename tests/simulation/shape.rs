@@ -94,6 +94,8 @@ pub struct Shape {
     pub keeps_frontline: bool,
     /// Shared mailboxes are recognised by Exchange's own word for them, else by their department.
     pub asks_kind: bool,
+    /// Deleted accounts come back beside those that took their place.
+    pub restores_beside: bool,
     pub limits: Limits,
     executives: Rule,
     shared: Rule,
@@ -115,6 +117,9 @@ pub const FRONTLINE: &str = "Frontline";
 pub const SHARED: &str = "Shared mailboxes";
 pub const GROUP_COMPANY: &str = "Contoso Gruppe AS";
 
+/// What a name ends with where its own is taken.
+pub const BESIDE: &str = "-back";
+
 impl Shape {
     pub fn draw(company: &Company, retention: Span, rng: &mut Rng) -> Self {
         let staff: Vec<UserId> = company.of(Role::Staff).map(|person| person.id).collect();
@@ -125,6 +130,7 @@ impl Shape {
             offboarded,
             keeps_frontline: rng.chance(0.6),
             asks_kind: rng.chance(0.5),
+            restores_beside: per_pass.is_multiple_of(2),
             limits: Limits {
                 per_pass,
                 per_day: per_pass + usize::try_from(rng.between(2, 30)).unwrap_or(2),
@@ -204,7 +210,9 @@ impl Shape {
         } else {
             format!(", not: {{ department: {FRONTLINE} }}")
         };
-        text += &self.rule_yaml(RuleName::Staff, &format!("mail: \"*@{}\"{but}", company.domain), company);
+        // Who comes back without mail address must still be named.
+        let what = if self.restores_beside { "upn" } else { "mail" };
+        text += &self.rule_yaml(RuleName::Staff, &format!("{what}: \"*@{}\"{but}", company.domain), company);
         let Limits { per_pass, per_day, share_percent, floor, reserved_e3 } = &self.limits;
         text +=
             &format!("limits:\n  per_pass: {per_pass}\n  per_day: {per_day}\n  share: {share_percent}%\n");
@@ -224,6 +232,10 @@ impl Shape {
             if rule.gives_location {
                 text += "    usage_location: \"NO\"\n";
             }
+        }
+        if self.restores_beside {
+            let name = format!("*{BESIDE}@{}", company.domain);
+            text += &format!("    restore: {{ drop_taken_addresses: true, upn_if_taken: \"{name}\" }}\n");
         }
         let minutes = rule.settle.as_millis() / Span::from_minutes(1).as_millis();
         text += &format!("    on_deleted: {}\n    settle: {minutes}m\n\n", rule.on_deleted.word());

@@ -211,7 +211,7 @@ impl Wire {
         match kind {
             Kind::Assign { add, .. } => add.first().map(|(sku, _)| *sku).filter(|sku| !held.contains(sku)),
             Kind::AddMember(_) | Kind::Reprocess => Some(products::SPE_E3).filter(|sku| !held.contains(sku)),
-            Kind::Location | Kind::Restore | Kind::Other => None,
+            Kind::Location | Kind::Restore { .. } | Kind::Other => None,
         }
     }
 

@@ -1,15 +1,18 @@
 //! What happens, in words: people in the tenant, other tools, the network, and the operators of mailkeeper.
 
+use mailkeeper::clock::Clock;
 use mailkeeper::control::Question;
 use mailkeeper::model::Span;
 use mailkeeper::sim::administrator::DeletedFrom;
 use mailkeeper::sim::faults::{Faults, Rates};
+use mailkeeper::sim::groups::Membership;
 use mailkeeper::sim::mailbox::MailboxKind;
 use mailkeeper::sim::subscriptions::Stage;
 use mailkeeper::sim::switches::Switches;
 
 use super::file;
 use super::lab::{Lab, licence, plan, sku};
+use super::wire::Fate;
 
 /// Turns one switch of the simulated tenant to what is not its default.
 pub fn switch(switches: &mut Switches, name: &str) -> Result<(), String> {
@@ -149,6 +152,16 @@ fn to_tenant(lab: &Lab, verb: &str, rest: &[&str]) -> Result<bool, String> {
             let (group, product) = (lab.names.group(group)?, sku(product)?);
             lab.act(|tenant, now| tenant.add_group_licence(now, group, product));
         }
+        ("group-membership", [group, kind]) => {
+            let group = lab.names.group(group)?;
+            let membership = match *kind {
+                "assigned" => Membership::Assigned,
+                "dynamic" => Membership::Dynamic("user.department -eq \"Sales\"".to_owned()),
+                "synced" => Membership::Synced,
+                _ => return Err(format!("no kind of membership: {kind}")),
+            };
+            lab.act(|tenant, now| tenant.set_membership(now, group, membership));
+        }
         // seats SPE_E3 +2: more or fewer; seats SPE_E3 used: as many as are used
         ("seats", [product, change]) => {
             let product = sku(product)?;
@@ -198,6 +211,25 @@ fn to_network(lab: &Lab, verb: &str, rest: &[&str]) -> Result<bool, String> {
             lab.wire.network.faults().heal();
         }
         ("storm", []) => lab.wire.network.faults().set_storm(true),
+        // before-repeat lost disable anna: the next write is lost, and anna is disabled before it can be repeated
+        ("before-repeat", [fate, verb, name, more @ ..]) => {
+            let (user, clock) = (lab.names.user(name)?, lab.tenant_clock.clone());
+            let first = more.first().copied().unwrap_or("SPE_E3").to_owned();
+            let product = sku(&first);
+            let verb = (*verb).to_owned();
+            lab.wire.interrupt(Fate::named(fate)?, move |network| {
+                let (mut tenant, now) = (network.tenant(), clock.now());
+                match verb.as_str() {
+                    "license" => {
+                        let product = product.expect("a product");
+                        tenant.assign_licence(now, user, product, Vec::new()).expect("a seat is free");
+                    }
+                    "disable" => tenant.set_account_enabled(now, user, false),
+                    "type" => tenant.set_employee_type(now, user, &first),
+                    _ => panic!("{verb} cannot happen before a repeat"),
+                }
+            });
+        }
         ("stale-reads", []) => lab.wire.network.faults().rates.stale = 0.5,
         ("lose-replies", []) => {
             lab.wire.network.faults().rates = Rates { lost_reply: 0.3, ..Faults::none().rates };

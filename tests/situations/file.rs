@@ -44,6 +44,9 @@ pub struct Tenant {
     /// Seats beyond what is used at the start.
     #[serde(default)]
     pub free_seats: BTreeMap<String, u32>,
+    /// How long Exchange takes until a mailbox answers again; some minutes where the file says nothing.
+    #[serde(default)]
+    pub exchange_takes: Option<String>,
     /// Switches of the simulated tenant that are not as usual.
     #[serde(default)]
     pub switches: Vec<String>,

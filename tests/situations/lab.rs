@@ -122,6 +122,10 @@ pub struct Setup {
     pub people: BTreeMap<String, Person>,
     pub free_seats: BTreeMap<String, u32>,
     pub switches: Vec<String>,
+    /// How long Exchange takes until a mailbox answers again.
+    pub exchange_takes: Option<Span>,
+    /// The policy needs the right to whole users.
+    pub writes_users: bool,
 }
 
 pub struct Lab {
@@ -148,8 +152,12 @@ impl Lab {
         people.extend(file::spread(&setup.people));
         let names = name_all(&people);
         let mut options = TenantOptions { quota: Quota::Unlimited, ..TenantOptions::new(7) };
-        // For usage locations and for group licensing that is asked to try again.
-        options.application.roles.push("User.ReadWrite.All".to_owned());
+        if setup.writes_users {
+            options.application.roles.push("User.ReadWrite.All".to_owned());
+        }
+        if let Some(always) = setup.exchange_takes {
+            options.provisioning = (always, always);
+        }
         for switch in &setup.switches {
             super::acts::switch(&mut options.switches, switch)?;
         }

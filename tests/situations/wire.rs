@@ -23,16 +23,46 @@ struct State {
     seats_factor: Option<i64>,
 }
 
+/// What becomes of one write before it has any effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Graph asks to come again in 20 s.
+    Throttled,
+    /// The connection breaks.
+    Lost,
+}
+
+impl Fate {
+    pub fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "throttled" => Ok(Self::Throttled),
+            "lost" => Ok(Self::Lost),
+            _ => Err(format!("no write is {name}")),
+        }
+    }
+
+    fn answer(self) -> Result<HttpResponse, TransportError> {
+        match self {
+            Self::Throttled => Ok(HttpResponse::new(429).with_header("retry-after", "20")),
+            Self::Lost => Err(TransportError::Broken("on purpose".to_owned())),
+        }
+    }
+}
+
+/// What happens while that write waits to be repeated.
+type Meanwhile = Box<dyn FnOnce(&SimTransport) + Send>;
+
 /// The transport that the product is given. Clones share everything.
 #[derive(Clone)]
 pub struct Wire {
     pub network: SimTransport,
     state: Arc<Mutex<State>>,
+    interrupted: Arc<Mutex<Option<(Fate, Meanwhile)>>>,
 }
 
 impl Wire {
     pub fn new(network: SimTransport) -> Self {
-        Self { network, state: Arc::default() }
+        Self { network, state: Arc::default(), interrupted: Arc::default() }
     }
 
     /// From here on paths that contain this text are forbidden.
@@ -49,6 +79,21 @@ impl Wire {
     /// The next deltas say that they are gone.
     pub fn remove_in_deltas(&self, users: Vec<UserId>) {
         self.state().removed = users;
+    }
+
+    /// The next write meets this fate, and something happens before it can be repeated.
+    pub fn interrupt(&self, fate: Fate, meanwhile: impl FnOnce(&SimTransport) + Send + 'static) {
+        let mut interrupted = self.interrupted.lock().unwrap_or_else(PoisonError::into_inner);
+        *interrupted = Some((fate, Box::new(meanwhile)));
+    }
+
+    fn interrupted(&self, path: &str) -> Option<Fate> {
+        let is_write = ["/assignLicense", "/restore", "/$ref"].iter().any(|action| path.ends_with(action));
+        let taken = self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).take_if(|_| is_write);
+        taken.map(|(fate, meanwhile)| {
+            meanwhile(&self.network);
+            fate
+        })
     }
 
     pub fn multiply_seats(&self, factor: i64) {
@@ -111,6 +156,9 @@ impl Transport for Wire {
                 "code": "Authorization_RequestDenied",
                 "message": "Insufficient privileges to complete the operation.",
             }})));
+        }
+        if let Some(fate) = self.interrupted(&path) {
+            return fate.answer();
         }
         let mut response = self.network.send(request).await?;
         self.change(&path, &mut response);

@@ -7,7 +7,7 @@ use std::io::{BufRead, Seek};
 use crate::diff::change::Comparison;
 use crate::diff::{Finding, diff};
 use crate::model::{
-    Catalog, Conflicts, Drift, KnownUser, LedgerEntry, Plan, Presence, Span, Timestamp, UserId,
+    Catalog, Drift, KnownUser, LedgerEntry, Plan, Presence, Span, Surroundings, Timestamp, UserId,
 };
 use crate::plan;
 use crate::policy::{Policy, Ruling};
@@ -31,7 +31,8 @@ pub fn compare(
     base: Option<Named<'_>>,
     input: &mut (impl BufRead + Seek),
 ) -> store::Result<Impact> {
-    let world = World::read(input)?;
+    let policies: Vec<&Policy> = std::iter::once(policy.policy).chain(base.map(|base| base.policy)).collect();
+    let world = World::read(input, &policies)?;
     let mut after = Side::new(policy.policy);
     let mut before = base.map(|base| Side::new(base.policy));
     let mut change = base.map(|base| Comparison::new(base.policy, policy.policy));
@@ -41,7 +42,7 @@ pub fn compare(
         let Part::User(known) = part else { return };
         users += 1;
         if let Some(change) = &mut change {
-            change.see(&known, &world.catalog, &world.conflicts, world.header.made_at);
+            change.see(&known, &world.catalog, &world.surroundings, world.header.made_at);
         }
         let now = after.judge(&known, &world);
         let was = before.as_mut().map(|before| before.judge(&known, &world));
@@ -91,6 +92,20 @@ pub fn compare(
     })
 }
 
+/// The policy that was in force when the backup was made, where it names one that this version reads.
+///
+/// # Errors
+/// As [`compare`].
+pub fn in_force(input: &mut (impl BufRead + Seek)) -> store::Result<Option<Policy>> {
+    let mut found = None;
+    backup::read(input, |part| {
+        if let Part::Policy(accepted) = part {
+            found = Policy::of_sources(&accepted.sources).ok();
+        }
+    })?;
+    Ok(found)
+}
+
 fn steps_of(plan: &Plan) -> BTreeSet<(UserId, &'static str)> {
     plan.steps.iter().map(|step| (step.user, step.action.label())).collect()
 }
@@ -100,37 +115,47 @@ struct World {
     header: Header,
     catalog: Catalog,
     ledger: BTreeMap<UserId, LedgerEntry>,
-    conflicts: Conflicts,
+    surroundings: Surroundings,
 }
 
 impl World {
-    fn read(input: &mut (impl BufRead + Seek)) -> store::Result<Self> {
+    fn read(input: &mut (impl BufRead + Seek), policies: &[&Policy]) -> store::Result<Self> {
         let mut catalog = Catalog::default();
         let mut ledger = BTreeMap::new();
-        let mut deleted: BTreeMap<String, UserId> = BTreeMap::new();
+        let mut deleted: BTreeMap<UserId, KnownUser> = BTreeMap::new();
+        let mut new_names: BTreeSet<String> = BTreeSet::new();
         let header = backup::read(input, |part| match part {
             Part::Seats(seats) => catalog = seats.catalog,
             Part::Ledger(user, entry) => drop(ledger.insert(user, *entry)),
             Part::User(known) if matches!(known.presence, Presence::Deleted { .. }) => {
-                deleted.extend(known.user.addresses().into_iter().map(|address| (address, known.id())));
+                new_names.extend(policies.iter().filter_map(|policy| policy.name_if_taken(&known)));
+                deleted.insert(known.id(), *known);
             }
-            Part::User(_) => {}
+            Part::User(_) | Part::Policy(_) => {}
         })?;
-        let mut conflicts = Conflicts::default();
+        let mut owners: BTreeMap<String, BTreeSet<UserId>> = BTreeMap::new();
+        for (id, known) in &deleted {
+            for address in known.user.addresses() {
+                owners.entry(address).or_default().insert(*id);
+            }
+        }
+        let mut surroundings = Surroundings::default();
         if !deleted.is_empty() {
             backup::read(input, |part| {
                 let Part::User(known) = part else { return };
                 if known.presence != Presence::Live {
                     return;
                 }
-                let taken = known.user.addresses().iter().find_map(|address| deleted.get(address).copied());
-                if let Some(other) = taken {
-                    conflicts.same_address.insert(known.id(), other);
-                    conflicts.same_address.insert(other, known.id());
+                let addresses = known.user.addresses();
+                let of_deleted: BTreeSet<UserId> =
+                    addresses.iter().filter_map(|address| owners.get(address)).flatten().copied().collect();
+                for owner in of_deleted.iter().filter_map(|owner| deleted.get(owner)) {
+                    surroundings.note(&known, owner);
                 }
+                surroundings.names_in_use.extend(addresses.intersection(&new_names).cloned());
             })?;
         }
-        Ok(Self { header, catalog, ledger, conflicts })
+        Ok(Self { header, catalog, ledger, surroundings })
     }
 }
 
@@ -180,7 +205,7 @@ impl<'a> Side<'a> {
         if let Standing::Kept(rule) = &standing {
             *self.by_rule.entry(rule.clone()).or_default() += 1;
         }
-        let finding = diff(self.policy, known, &world.catalog, &world.conflicts, world.header.made_at);
+        let finding = diff(self.policy, known, &world.catalog, &world.surroundings, world.header.made_at);
         let is_at_risk = match finding {
             Finding::Healthy | Finding::LeftAlone { drift: None, .. } => false,
             Finding::LeftAlone { drift: Some(_), .. } => known.had_mailbox(),

@@ -189,7 +189,13 @@ impl Chronicle {
         let (kind, text) = match &event.what {
             EventKind::DriftSeen { .. } => {
                 let left = story.and_then(|story| story.deadline).map(|deadline| deadline - event.at);
-                let left = left.map_or_else(|| "no clock runs".to_owned(), |left| format!("{left} left"));
+                let left = left.map_or_else(
+                    || "no clock runs".to_owned(),
+                    |left| match left.is_negative() {
+                        true => "its limit had passed".to_owned(),
+                        false => format!("{left} left"),
+                    },
+                );
                 (NoteKind::Noticed, format!("{name}: {}, {left}", words::plain(&event.detail)))
             }
             EventKind::Acted { action, outcome } => {
@@ -202,7 +208,7 @@ impl Chronicle {
                     Action::AssignLicense { .. }
                     | Action::ReprocessLicenses { .. }
                     | Action::SetUsageLocation { .. }
-                    | Action::Restore => words::action(action),
+                    | Action::Restore(_) => words::action(action),
                 };
                 let text = format!("{name}: {what}, {}{why}", words::plain(outcome.label()));
                 (if event.is_alarming() { NoteKind::Alarm } else { NoteKind::Acted }, text)

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::diff::{Conflicts, Finding, diff};
+use crate::diff::{Finding, Surroundings, diff};
 use crate::model::{
     Action, AssignedPlan, Attempt, CapabilityStatus, Catalog, Drift, GroupId, KnownUser, LedgerEntry,
     License, LicenseAssignment, MAILBOX_PLANS, MailboxKind, ObservationKind, OutcomeKind, Pending, PlanId,
-    ProvisioningError, Sighting, Sku, SkuId, SkuPlan, Span, Subscription, Timestamp, Undone, Units, User,
-    UserId, UserType,
+    ProvisioningError, Rival, Sighting, Sku, SkuId, SkuPlan, Span, Subscription, Taken, Timestamp, Undone,
+    Units, User, UserId, UserType,
 };
 use crate::observe::fold::{Context, Memberships, fold};
 use crate::policy::Policy;
@@ -30,7 +30,7 @@ pub struct World {
     pub policy: Policy,
     pub catalog: Catalog,
     pub users: BTreeMap<UserId, KnownUser>,
-    pub conflicts: Conflicts,
+    pub surroundings: Surroundings,
     /// What may have been done before, for each user who drifts.
     pub histories: Vec<History>,
     pub sent_last_day: u32,
@@ -82,7 +82,7 @@ pub enum Shows {
 
 impl World {
     pub fn drifts_at(&self, now: Timestamp) -> Vec<Drift> {
-        let drift = |known| match diff(&self.policy, known, &self.catalog, &self.conflicts, now) {
+        let drift = |known| match diff(&self.policy, known, &self.catalog, &self.surroundings, now) {
             Finding::Drift(drift) => Some(*drift),
             Finding::Healthy | Finding::LeftAlone { .. } => None,
         };
@@ -102,7 +102,7 @@ impl History {
     fn entry(&self, drift: &Drift) -> LedgerEntry {
         let attempt = |(hours, outcome): &(i64, OutcomeKind)| Attempt {
             at: ago(*hours),
-            action: Action::Restore,
+            action: Action::PLAIN_RESTORE,
             outcome: Some(*outcome),
             detail: "for the test".to_owned(),
         };
@@ -111,7 +111,7 @@ impl History {
             attempts: self.attempts.iter().map(attempt).collect(),
             pending: self.is_pending.then(|| Pending {
                 step_id: "earlier".to_owned(),
-                action: Action::Restore,
+                action: Action::PLAIN_RESTORE,
                 sent: ago(1),
                 is_uncertain: false,
                 expected_mailbox: None,
@@ -124,7 +124,7 @@ impl History {
                 .map(|hours| Undone {
                     at: ago(*hours),
                     sent: ago(*hours),
-                    action: Action::Restore,
+                    action: Action::PLAIN_RESTORE,
                     seen: None,
                 })
                 .collect(),
@@ -147,16 +147,16 @@ pub fn world() -> impl Strategy<Value = World> {
                 let id = UserId::from_u128(number as u128 + 1);
                 folded(id, &looks, &traits, &catalog).map(|known| (id, known))
             });
-            let mut conflicts = Conflicts::default();
+            let mut surroundings = Surroundings::default();
             for (one, other) in pairs {
                 let id = |number: u8| UserId::from_u128(u128::from(number % 14) + 1);
-                conflicts.same_address.insert(id(one), id(other));
+                surroundings.rivals.insert(id(one), Rival { other: id(other), taken: Taken::Unknown });
             }
             World {
                 users: users.collect(),
                 policy,
                 catalog,
-                conflicts,
+                surroundings,
                 histories,
                 sent_last_day,
                 kept,

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::model::{
-    Action, Ask, AssignedPlan, CapabilityStatus, GroupId, Loss, MAILBOX_PLANS, MailboxKind, MailboxMemory,
-    OutcomeKind, Probe, Remembered, Sku, SkuId, SkuPlan, Step, Undone, Units, User, UserType, Waiting,
+    Action, Ask, AssignedPlan, Attempt, CapabilityStatus, GroupId, Loss, MAILBOX_PLANS, MailboxKind,
+    MailboxMemory, OutcomeKind, Pending, Probe, Remembered, Replaced, RestoreOptions, Sku, SkuId, SkuPlan,
+    Span, Step, Undone, Units, User, UserId, UserType, Verdict, Waiting,
 };
 
 /// 2026-11-23 12:00 UTC.
@@ -155,12 +156,22 @@ struct Beside {
     same_address: Option<OtherAccount>,
     past: Vec<Past>,
     policy_failed: bool,
+    /// Texts of the policy, and what stands there instead.
+    policy_with: &'static [(&'static str, &'static str)],
 }
 
 fn told(known: &KnownUser, beside: Beside) -> String {
-    let mut policy = Policy::parse("policy.yaml", POLICY).expect("a good policy");
+    let text = beside.policy_with.iter().fold(POLICY.to_owned(), |text, (old, new)| text.replace(old, new));
+    let mut policy = Policy::parse("policy.yaml", &text).expect("a good policy");
     policy.revision = Some("9c41e07d2b8a9c41e07d2b8a9c41e07d2b8a9c41".to_owned());
     let catalog = catalog();
+    let mut surroundings = Surroundings::default();
+    if let Some(other) = &beside.same_address {
+        let mut user = User::new(other.id, other.upn.clone());
+        user.proxy_addresses = other.shared.iter().map(|address| format!("smtp:{address}")).collect();
+        let other = KnownUser { user, presence: other.presence.clone(), ..known.clone() };
+        assert!(surroundings.note(&other, known));
+    }
     let facts = Facts {
         now: NOW,
         policy: &policy,
@@ -168,7 +179,7 @@ fn told(known: &KnownUser, beside: Beside) -> String {
         known,
         entry: beside.entry.as_ref(),
         catalog: &catalog,
-        audited: &[],
+        surroundings: &surroundings,
         same_address: beside.same_address,
         last_complete: Some(NOW - Span::from_minutes(4)),
         plan: beside.plan.as_ref(),
@@ -196,6 +207,16 @@ fn healthy_again_and_proof_awaited() {
     };
     let entry = LedgerEntry { pending: Some(pending), resolved: Some(NOW), ..seen(DriftKind::Unlicensed) };
     insta::assert_snapshot!(told(&healthy(), Beside { entry: Some(entry), ..Beside::default() }));
+}
+
+#[test]
+fn repaired_by_others_and_proof_awaited() {
+    let healed = Some(NOW - Span::from_minutes(10));
+    let entry = LedgerEntry { healed, resolved: healed, ..seen(DriftKind::Deleted) };
+    let text = told(&healthy(), Beside { entry: Some(entry), ..Beside::default() });
+    assert!(text.starts_with("UNPROVED") || text.contains("\nUNPROVED"), "{text}");
+    assert!(text.contains("others repaired it; that the mailbox is the same is not proved yet"), "{text}");
+    assert!(text.contains("the proof of the repair (by others, seen 2026-"), "{text}");
 }
 
 #[test]
@@ -320,6 +341,36 @@ fn account_deleted_and_its_address_taken() {
         entry: Some(seen(DriftKind::Deleted)),
         plan: Some(plan),
         same_address: Some(other),
+        ..Beside::default()
+    };
+    insta::assert_snapshot!(told(&known, beside));
+}
+
+#[test]
+fn account_deleted_and_about_to_be_restored_beside_the_one_that_took_its_place() {
+    let known = deleted();
+    let other = OtherAccount {
+        id: UserId::from_u128(2),
+        upn: known.user.upn.clone(),
+        presence: Presence::Live,
+        shared: vec![known.user.upn.clone()],
+        has_same_name: true,
+    };
+    let new_upn = Some("anna-restored@contoso.com".to_owned());
+    let options = RestoreOptions { new_upn, drops_taken_addresses: true };
+    let mut plan = planned(&known);
+    plan.steps[0].action = Action::Restore(options);
+    let beside = Beside {
+        entry: Some(seen(DriftKind::Deleted)),
+        plan: Some(plan),
+        same_address: Some(other),
+        policy_with: &[
+            ("mail: \"*@contoso.com\"", "domain: contoso.com"),
+            (
+                "on_deleted: report",
+                "on_deleted: act\n    restore: { drop_taken_addresses: true, upn_if_taken: \"*-restored@contoso.com\" }",
+            ),
+        ],
         ..Beside::default()
     };
     insta::assert_snapshot!(told(&known, beside));

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::model::{
-    Action, ActorKind, Certainty, Drift, Evidence, Presence, Replaced, Response, Timestamp, Verdict, between,
+    Action, ActorKind, Certainty, Drift, Evidence, Presence, Replaced, Response, RestoreOptions, Timestamp,
+    Verdict, between,
 };
 
 use super::{Backed, Explanation, ObservedView, OtherAccount, RuleView, Standing};
@@ -27,7 +28,18 @@ pub fn describe(action: &Action) -> String {
         Action::SetUsageLocation { location } => {
             format!("set the usage location {location} that the policy gives")
         }
-        Action::Restore => "restore the deleted account".to_owned(),
+        Action::Restore(options) => format!("restore the deleted account{}", changes(options)),
+    }
+}
+
+/// What a restored account is without: nothing, or what others hold by now.
+pub fn changes(options: &RestoreOptions) -> String {
+    let name =
+        options.new_upn.as_ref().map(|name| format!(" as {name}, for its name is taken")).unwrap_or_default();
+    match (options.drops_taken_addresses, name.is_empty()) {
+        (false, _) => name,
+        (true, true) => " without the addresses that others hold by now".to_owned(),
+        (true, false) => format!("{name}, and without the addresses that others hold by now"),
     }
 }
 
@@ -112,6 +124,7 @@ impl Standing {
     fn words(self) -> &'static str {
         match self {
             Self::Healthy => "HEALTHY",
+            Self::Unproved => "UNPROVED",
             Self::LeftAlone => "LEFT ALONE",
             Self::AtRisk => "AT RISK",
             Self::Lost => "TOO LATE",
@@ -146,13 +159,17 @@ impl RuleView {
             Self::Protected { reason, file, line } => {
                 vec![format!("protected at {file}:{line}: {}", plain(reason))]
             }
-            Self::NoRule { tried } => {
-                let tried: Vec<String> = tried
-                    .iter()
-                    .take(RULES_SHOWN)
-                    .map(|rule| format!("\"{}\" ({}:{})", plain(&rule.name), rule.file, rule.line))
-                    .collect();
-                vec![format!("none; these do not match: {}", tried.join(", "))]
+            Self::NoRule { tried, misses } => {
+                let misses = misses.iter().map(Vec::as_slice).chain(std::iter::repeat(&[][..]));
+                let tried = tried.iter().zip(misses).take(RULES_SHOWN).map(|(rule, misses)| {
+                    let why = if misses.is_empty() {
+                        String::new()
+                    } else {
+                        format!(": {}", plain(&misses.join(", ")))
+                    };
+                    format!("  \"{}\" ({}:{}){why}", plain(&rule.name), rule.file, rule.line)
+                });
+                std::iter::once("none; these do not match:".to_owned()).chain(tried).collect()
             }
             Self::Undetermined { fact } => {
                 vec![format!("not decided, because this is not known: {}", plain(fact))]

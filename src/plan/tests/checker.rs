@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
 use crate::diff::tests::world::{E5, ENTERPRISE, GROUP, TEAMS};
-use crate::model::Conflicts;
+use crate::model::Surroundings;
 use crate::model::{
     AssignedPlan, CapabilityStatus, GroupId, License, Loss, MailboxMemory, Presence, Remembered, Sku,
     SkuPlan, Undone, User, UserType,
@@ -68,7 +68,7 @@ pub fn sample() -> World {
         policy: Policy::parse("policy.yaml", POLICY).expect("the policy is good"),
         catalog: [sku(E3, "SPE_E3"), sku(E5, "SPE_E5")].into_iter().collect(),
         users: users.collect(),
-        conflicts: Conflicts::default(),
+        surroundings: Surroundings::default(),
         histories: Vec::new(),
         sent_last_day: 0,
         kept: 6,
@@ -187,7 +187,7 @@ fn undone_since(allowed: Option<Timestamp>) -> impl FnOnce(&mut Setting) {
         let undone = |hours| Undone {
             at: NOW - Span::from_hours(hours),
             sent: NOW - Span::from_hours(hours + 1),
-            action: Action::Restore,
+            action: Action::PLAIN_RESTORE,
             seen: None,
         };
         first(setting).undone = vec![undone(6), undone(2)];
@@ -314,5 +314,35 @@ fn an_action_that_nobody_asked_for_is_caught() {
     assert_eq!(action(Action::AddToGroup { group: GroupId::from_u128(9) }), safe8, "another group");
     assert_eq!(action(reprocess(E3)), safe8, "licences that no group gives");
     assert_eq!(action(Action::SetUsageLocation { location: "NO".to_owned() }), safe8, "there is one already");
-    assert_eq!(action(Action::Restore), safe8, "a restore of a live account");
+    assert_eq!(action(Action::PLAIN_RESTORE), safe8, "a restore of a live account");
+}
+
+#[test]
+fn a_restore_beyond_what_the_rule_allows_is_caught() {
+    let rule = |restore: &str| {
+        format!("version: 1\nkeep: [{{ name: staff, match: {{ user_type: member }}, {restore} }}]\n")
+    };
+    let known = |presence| KnownUser { presence, ..sample().users[&UserId::from_u128(1)].clone() };
+    let deleted = known(Presence::Deleted { since: Timestamp::from_secs(9) });
+    let local = deleted.user.upn.split('@').next().expect("a name").to_owned();
+    let renamed =
+        |name: &str| RestoreOptions { new_upn: Some(name.to_owned()), drops_taken_addresses: false };
+    let drops = RestoreOptions { new_upn: None, drops_taken_addresses: true };
+    let is_allowed = |restore: &str, options: &RestoreOptions| {
+        let policy = Policy::parse("policy.yaml", &rule(restore)).expect("a good policy");
+        crate::plan::check::is_restore_of_rule(options, &policy.keep[0], &deleted)
+    };
+    let both = "on_deleted: act, restore: { drop_taken_addresses: true, upn_if_taken: \"*-x@contoso.com\" }";
+    let right = format!("{local}-x@contoso.com");
+    for (restore, options, expected) in [
+        ("on_deleted: act", RestoreOptions::PLAIN, true),
+        ("on_deleted: act", drops.clone(), false),
+        ("on_deleted: act", renamed(&right), false),
+        (both, RestoreOptions::PLAIN, true),
+        (both, drops, true),
+        (both, renamed(&right), true),
+        (both, renamed("other-x@contoso.com"), false),
+    ] {
+        assert_eq!(is_allowed(restore, &options), expected, "{restore} {options:?}");
+    }
 }

@@ -264,7 +264,7 @@ fn counters_count_what_happened() {
     let same = metrics.clone();
     metrics.introduce("contoso");
     same.acted("contoso", &sample::assign(), OutcomeKind::Accepted);
-    same.acted("contoso", &Action::Restore, OutcomeKind::Refused);
+    same.acted("contoso", &Action::PLAIN_RESTORE, OutcomeKind::Refused);
     same.judged("contoso", Verdict::NewEmptyMailbox);
     same.lost("contoso", Cause::AccountDeleted, false);
     same.observation_rejected("contoso", ProblemKind::ClockSkew);

@@ -59,7 +59,7 @@ fn ledger() {
     let mut entry = LedgerEntry::opened(DriftKind::Deleted, AT);
     entry.attempts = vec![Attempt {
         at: AT,
-        action: Action::Restore,
+        action: Action::PLAIN_RESTORE,
         outcome: Some(OutcomeKind::Accepted),
         detail: "204".into(),
     }];
@@ -71,6 +71,21 @@ fn ledger() {
         expected_mailbox: None,
     });
     check(&entry, "ledger");
+}
+
+#[test]
+fn a_plain_restore_is_written_as_it_always_was() {
+    let plain = r#"{"action":"restore"}"#;
+    assert_eq!(serde_json::to_string(&Action::PLAIN_RESTORE).expect("writes"), plain);
+    assert_eq!(serde_json::from_str::<Action>(plain).expect("reads"), Action::PLAIN_RESTORE);
+    let new_upn = Some("anna-restored@contoso.com".to_owned());
+    let more = Action::Restore(crate::model::RestoreOptions { new_upn, drops_taken_addresses: true });
+    let text = serde_json::to_string(&more).expect("writes");
+    assert_eq!(
+        text,
+        r#"{"action":"restore","new_upn":"anna-restored@contoso.com","drops_taken_addresses":true}"#
+    );
+    assert_eq!(serde_json::from_str::<Action>(&text).expect("reads"), more);
 }
 
 #[test]

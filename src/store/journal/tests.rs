@@ -18,7 +18,7 @@ fn intent(step: &str, user: u128) -> Entry {
         step_id: step.into(),
         user: id(user),
         upn: format!("user{user}@contoso.com"),
-        action: Action::Restore,
+        action: Action::PLAIN_RESTORE,
         drift: DriftKind::Deleted,
         rule: "staff".into(),
         policy_digest: "p".into(),

@@ -1,6 +1,6 @@
 //! The format of a plan case file. Only names, dates and numbers that an operator knows; nothing of the inner types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailkeeper::model::{AuditEvent, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ pub struct Case {
     pub products: BTreeMap<String, Seats>,
     /// The subscriptions behind them; without it they are not known.
     pub subscriptions: Option<Vec<SubscriptionCase>>,
+    /// Groups by id, as far as they are known.
+    #[serde(default)]
+    pub groups: BTreeMap<String, GroupCase>,
     pub users: Vec<UserCase>,
     /// Kept mailboxes of the whole tenant, where there are more than the users listed.
     pub kept: Option<u64>,
@@ -25,6 +28,9 @@ pub struct Case {
     /// Seats taken by requests whose effect is not visible in the counters yet.
     #[serde(default)]
     pub in_flight: BTreeMap<String, u32>,
+    /// Names that are not free.
+    #[serde(default)]
+    pub names_in_use: BTreeSet<String>,
     /// Why nothing may follow from this pass, as the label of a reason.
     pub closed: Option<String>,
     #[serde(default)]
@@ -44,6 +50,16 @@ pub struct Seats {
     pub warning: i64,
     #[serde(default = "enabled")]
     pub status: String,
+}
+
+/// One group.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupCase {
+    /// Products, as in a look.
+    pub gives: Vec<LicenseCase>,
+    pub dynamic: bool,
+    pub synced: bool,
 }
 
 /// One subscription of a product.
@@ -79,6 +95,18 @@ pub struct UserCase {
     pub audited: Vec<AuditEvent>,
     /// Another user with one of the same addresses, one of the two deleted.
     pub same_address_as: Option<String>,
+    /// What of the user's own that one holds; without it that is not known.
+    pub taken: Option<TakenCase>,
+}
+
+/// What others hold of a deleted account's by now.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakenCase {
+    #[serde(default)]
+    pub name: bool,
+    #[serde(default)]
+    pub addresses: BTreeSet<String>,
 }
 
 /// What does not change in a case.

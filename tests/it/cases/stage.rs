@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mailkeeper::diff::{Finding, diff};
 use mailkeeper::model::{
-    Action, Answer, AssignedPlan, Attempt, CapabilityStatus, Catalog, Conflicts, Drift, DriftKind, KnownUser,
+    Action, Answer, AssignedPlan, Attempt, CapabilityStatus, Catalog, Drift, DriftKind, Group, KnownUser,
     LedgerEntry, License, LicenseAssignment, MAILBOX_PLANS, MailboxKind, MailboxMemory, ObservationKind,
-    OutcomeKind, Pending, Plan, PlanId, ProvisioningError, Reason, Sighting, Sku, SkuId, SkuPlan,
-    Subscription, Timestamp, Undone, Units, User, UserId, UserType,
+    OutcomeKind, Pending, Plan, PlanId, ProvisioningError, Reason, Rival, Sighting, Sku, SkuId, SkuPlan,
+    Subscription, Surroundings, Taken, Timestamp, Undone, Units, User, UserId, UserType,
 };
 use mailkeeper::observe::fold::{Context, Memberships, fold};
 use mailkeeper::plan::{self, Input};
 use mailkeeper::policy::{Format, Policy, render};
 
 use super::format::{
-    AttemptCase, Case, LedgerCase, LicenseCase, Look, PlanCase, Seats, SubscriptionCase, UserCase,
+    AttemptCase, Case, GroupCase, LedgerCase, LicenseCase, Look, PlanCase, Seats, SubscriptionCase,
+    TakenCase, UserCase,
 };
 
 /// Products with the plans of interest, as published by Microsoft.
@@ -66,14 +67,26 @@ impl Stage {
             .map(|(number, user)| Ok((user.name.as_str(), id(number, user)?)))
             .collect::<Result<_, String>>()?;
         let find = |name: &str| ids.get(name).copied().ok_or_else(|| format!("no user {name}"));
-        let mut conflicts = Conflicts::default();
+        let mut surroundings = Surroundings {
+            names_in_use: case.names_in_use.clone(),
+            groups: case
+                .groups
+                .iter()
+                .map(|(id, group)| known_group(id, group).map(|group| (group.id, group)))
+                .collect::<Result<_, _>>()?,
+            ..Surroundings::default()
+        };
         let mut known = BTreeMap::new();
         for user in &case.users {
             let id = find(&user.name)?;
             if let Some(other) = &user.same_address_as {
-                conflicts.same_address.insert(id, find(other)?);
+                let taken = match user.taken.clone() {
+                    Some(TakenCase { name, addresses }) => Taken::Of { name, addresses },
+                    None => Taken::Unknown,
+                };
+                surroundings.rivals.insert(id, Rival { other: find(other)?, taken });
             }
-            conflicts.audited.insert(id, user.audited.clone());
+            surroundings.audited.insert(id, user.audited.clone());
             known.insert(id, folded(id, user, &policy, &catalog)?);
         }
         let mut stage = Self {
@@ -96,7 +109,7 @@ impl Stage {
             ledger: BTreeMap::new(),
             answers: BTreeMap::new(),
         };
-        stage.judge(&conflicts);
+        stage.judge(&surroundings);
         for user in &case.users {
             stage.open_ledger(find(&user.name)?, user)?;
         }
@@ -137,10 +150,10 @@ impl Stage {
         })
     }
 
-    fn judge(&mut self, conflicts: &Conflicts) {
+    fn judge(&mut self, surroundings: &Surroundings) {
         for (id, known) in &self.known {
             let name = self.names[id].clone();
-            match diff(&self.policy, known, &self.catalog, conflicts, self.now) {
+            match diff(&self.policy, known, &self.catalog, surroundings, self.now) {
                 Finding::Healthy => self.healthy.push(name),
                 Finding::Drift(drift) => self.drifts.push(*drift),
                 Finding::LeftAlone { reason, drift, .. } => {
@@ -183,7 +196,7 @@ impl Stage {
 
     fn attempt(&self, case: &AttemptCase) -> Result<Attempt, String> {
         let action = match case.action.split_once(' ') {
-            None if case.action == "restore" => Action::Restore,
+            None if case.action == "restore" => Action::PLAIN_RESTORE,
             Some(("assign", name)) => Action::AssignLicense {
                 sku: sku(name)?,
                 part_number: name.to_owned(),
@@ -280,7 +293,7 @@ fn catalog(products: &BTreeMap<String, Seats>) -> Result<Catalog, String> {
 }
 
 fn undone_at(at: Timestamp) -> Undone {
-    Undone { at, sent: at, action: Action::Restore, seen: None }
+    Undone { at, sent: at, action: Action::PLAIN_RESTORE, seen: None }
 }
 
 fn subscriptions(case: &Case) -> Result<Option<Vec<Subscription>>, String> {
@@ -392,6 +405,16 @@ fn user(id: UserId, case: &UserCase, look: &Look, before: Option<&KnownUser>) ->
     user.provisioning_errors = look.holds.iter().flatten().map(hold).collect();
     user.licenses = (!look.licenses_unsaid).then_some(licenses);
     Ok(user)
+}
+
+fn known_group(id: &str, case: &GroupCase) -> Result<Group, String> {
+    Ok(Group {
+        id: id.parse().map_err(|_| format!("no id: {id}"))?,
+        display_name: Some("Licensing".to_owned()),
+        licenses: Some(case.gives.iter().map(license).collect::<Result<_, _>>()?),
+        on_premises_synced: case.synced,
+        is_dynamic: case.dynamic,
+    })
 }
 
 fn license(case: &LicenseCase) -> Result<License, String> {

@@ -1,6 +1,6 @@
 //! What deltas say of users who come and go.
 
-use mailkeeper::model::{ObservationKind, Presence};
+use mailkeeper::model::{ObservationKind, Presence, Taken};
 use mailkeeper::sim::administrator::DeletedFrom;
 use mailkeeper::sim::switches::Switches;
 
@@ -58,19 +58,28 @@ async fn an_address_taken_over_from_a_deleted_user_is_noticed() {
     lab.believed().await;
     let original = lab.company.people[30].id;
     lab.act(|tenant, now| tenant.delete_user(now, original, DeletedFrom::Graph));
-    assert!(lab.believed().await.conflicts.same_address.is_empty());
+    assert!(lab.believed().await.surroundings.rivals.is_empty());
     let mut twin = None;
     lab.act(|tenant, now| twin = tenant.add_duplicate(now, original));
     let twin = twin.expect("the original is deleted");
     for _ in 0..3 {
         let observed = lab.believed().await;
         assert_eq!(observed.observation.kind, ObservationKind::Delta);
-        let conflicts = &observed.conflicts.same_address;
-        assert_eq!((conflicts.get(&twin), conflicts.get(&original)), (Some(&original), Some(&twin)));
+        let rivals = &observed.surroundings.rivals;
+        assert_eq!((rivals[&twin].other, rivals[&original].other), (original, twin));
+        let taken = &rivals[&original].taken;
+        assert!(matches!(taken, Taken::Of { name: true, addresses } if !addresses.is_empty()), "{taken:?}");
     }
     let listed = lab.full_pass().await;
     assert_eq!(listed.observation.kind, ObservationKind::Full);
-    assert_eq!(listed.conflicts.same_address.get(&twin), Some(&original));
+    assert_eq!(listed.surroundings.rivals[&twin].other, original);
+    // The natural remedy: whoever took its place goes, and nothing is in the way any more.
+    lab.act(|tenant, now| tenant.delete_user(now, twin, DeletedFrom::Graph));
+    let observed = lab.believed().await;
+    assert_eq!(observed.observation.kind, ObservationKind::Delta);
+    assert!(observed.surroundings.rivals.is_empty(), "{:?}", observed.surroundings);
+    lab.act(|tenant, now| tenant.hard_delete_user(now, twin));
+    assert!(lab.believed().await.surroundings.rivals.is_empty());
     lab.act(|tenant, now| tenant.hard_delete_user(now, original));
-    assert!(lab.believed().await.conflicts.same_address.is_empty());
+    assert!(lab.believed().await.surroundings.rivals.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use mailkeeper::clock::Clock as _;
 use mailkeeper::diff::{Finding, diff};
-use mailkeeper::model::{Catalog, Cause, Conflicts, KnownUser, MailboxKind, Reason, Span, UserId};
+use mailkeeper::model::{Catalog, Cause, KnownUser, MailboxKind, Reason, Span, Surroundings, UserId};
 use mailkeeper::observe;
 use mailkeeper::policy::Policy;
 use mailkeeper::sim::mailbox::MailboxKind as Kind;
@@ -42,7 +42,7 @@ async fn a_shared_mailbox_that_turns_into_one_of_a_user_is_noticed_within_a_day(
     let still = pass(&lab, shared).await;
     assert_eq!(still.loss, Some(loss));
     let policy = Policy::parse("policy.yaml", SHARED).expect("a good policy");
-    let finding = diff(&policy, &still, &Catalog::default(), &Conflicts::default(), lab.clock.now());
+    let finding = diff(&policy, &still, &Catalog::default(), &Surroundings::default(), lab.clock.now());
     let Finding::Drift(drift) = finding else { panic!("{finding:?}") };
     assert_eq!((drift.cause, drift.blocked), (Cause::KindChanged, Some(Reason::KindChanged)));
     assert_eq!(drift.clock.deadline, Some(asked + Span::from_days(30)));

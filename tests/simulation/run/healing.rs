@@ -69,7 +69,7 @@ impl Run {
         let since = person.at_risk_since.map(|since| person.unlicensed_since.unwrap_or(since).min(since));
         let Some(since) = since.filter(|_| is_known && is_kept_so_far) else { return false };
         let has_time = since + Span::from_days(30) - TIME_TO_REPAIR > self.now();
-        let is_in_the_way = person.was_denied || person.has_duplicate;
+        let is_in_the_way = person.was_denied || (person.has_duplicate && !self.shape.restores_beside);
         let license = !person.needs_license()
             || (rule.on_license_lost != Wish::Report
                 && person.is_enabled

@@ -58,7 +58,7 @@ fn intent(step: &str) -> Entry {
         step_id: step.into(),
         user: ANNA,
         upn: "anna@contoso.com".into(),
-        action: Action::Restore,
+        action: Action::PLAIN_RESTORE,
         drift: DriftKind::Unlicensed,
         rule: "staff".into(),
         policy_digest: "p".into(),
