@@ -232,7 +232,7 @@ async fn read_back(step: &Step, hands: &Hands<'_>) -> Option<bool> {
 
 async fn has_effect(step: &Step, graph: &Client) -> Option<bool> {
     let user = match graph.user(step.user).await {
-        Ok(user) => user,
+        Ok(user) => user.transpose().ok()?,
         Err(error) => {
             tracing::debug!(%error, user.id = %step.user, "read after an unclear answer failed");
             return None;

@@ -32,5 +32,5 @@ pub use error::{Error, ErrorAnswer, RequestIds};
 pub use link::{GraphUrl, LinkFault};
 pub use observer::{RequestObserver, RequestSample, Unobserved};
 pub use request::{Endpoint, UserShard};
-pub use response::{Audit, AuditTarget, DeletedUser, DeltaItem, Group, Organization, UserPatch};
+pub use response::{Audit, AuditTarget, DeletedUser, DeltaItem, Organization, Understood, UserPatch};
 pub use throttle::TenantSize;

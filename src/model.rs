@@ -31,7 +31,9 @@ pub use ledger::{Attempt, FLAP_WINDOW, LedgerEntry, Pending, Replaced, Undone, U
 pub use mailbox::{
     MAILBOX_PLANS, MailboxKind, MailboxMemory, Probe, ProbeAnswer, is_mailbox_plan, mailbox_plan_name,
 };
-pub use observation::{Completeness, Observation, ObservationKind, Problem, ProblemKind, Sighting};
+pub use observation::{
+    Completeness, Observation, ObservationKind, Problem, ProblemKind, Sighting, Unreadable,
+};
 pub use outcome::{DIRECTORY_SETTLE, MAILBOX_SETTLE, Outcome, OutcomeKind, Verdict};
 pub use plan::{Action, Answer, Ask, Plan, RestoreOptions, SeatNeed, Step, Waiting};
 pub use reason::Reason;

@@ -13,10 +13,13 @@ pub mod fold;
 mod bin;
 mod changes;
 mod delta;
+mod entry;
 mod full;
 mod groups;
+mod left;
 mod mailboxes;
 mod plausible;
+mod released;
 mod reread;
 mod rivals;
 mod shards;
@@ -24,7 +27,7 @@ mod subscriptions;
 
 use std::collections::BTreeMap;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::errors::chain;
 use crate::graph::{Client, Error};
 use crate::model::{
@@ -36,6 +39,7 @@ use crate::store::records::{Cursor, RecycleBin, Seats, Tally};
 use crate::store::{self, TenantStore};
 
 pub use mailboxes::mailboxes;
+pub use plausible::clock_set;
 
 /// Life of a delta token (Graph: delta-query-overview). After as long without a full listing one is made, whatever
 /// the schedule says: a machine that sleeps at night never reaches a schedule at night.
@@ -95,6 +99,7 @@ struct Watch<'a> {
     is_first: bool,
     /// Before the first request.
     started: Timestamp,
+    begun: Reading,
     cursor: Cursor,
 }
 
@@ -133,6 +138,7 @@ pub async fn observe(
         clock,
         is_first: scope.is_first,
         started: clock.now(),
+        begun: Reading::of(clock),
         cursor,
     };
     let reason = match watch.why_everybody(scope) {
@@ -160,13 +166,21 @@ impl Watch<'_> {
         is_due.then_some("the last full listing is a week old")
     }
 
-    /// When an unchanged user was last seen for certain.
+    /// When an unchanged user was last seen for certain. A time in the future is that of a wrong clock, and says
+    /// nothing.
     fn previous(&self) -> Option<Timestamp> {
         let Cursor { last_complete, last_full, .. } = self.cursor;
-        match (last_complete, last_full) {
+        let previous = match (last_complete, last_full) {
             (Some(complete), Some(full)) => Some(full.max(complete - DELTA_LAG).min(complete)),
             (complete, _) => complete,
-        }
+        };
+        previous.filter(|previous| *previous <= self.started)
+    }
+
+    /// What the local clock says must be what Graph's says, and must have been so all the time.
+    fn clock_problem(&self) -> Option<Problem> {
+        let set_by = Reading::of(self.clock).set_by_since(self.begun);
+        plausible::clock_skew(self.graph.clock_skew()).or_else(|| plausible::clock_set(set_by))
     }
 
     fn observation(&self, kind: ObservationKind, seen: &Seen) -> Observation {
@@ -221,7 +235,8 @@ fn is_about_users(kind: ProblemKind) -> bool {
         ProblemKind::SeatsJumped
         | ProblemKind::ClockSkew
         | ProblemKind::GroupMissing
-        | ProblemKind::MailboxUnreadable => false,
+        | ProblemKind::MailboxUnreadable
+        | ProblemKind::UserUnreadable => false,
         ProblemKind::SignIn
         | ProblemKind::Refused
         | ProblemKind::Unanswered

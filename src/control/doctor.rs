@@ -4,13 +4,13 @@
 mod licences;
 mod permissions;
 mod policy;
-mod state;
+pub(super) mod state;
 
 use crate::errors::chain;
-use crate::graph::{Client, Error, Group, MailboxAnswer, Organization};
-use crate::model::{Catalog, GroupId, KnownUser, Presence, ProblemKind, Span, Subscription, UserId};
+use crate::graph::{Client, Error, MailboxAnswer, Organization, SignInFault};
+use crate::model::{Catalog, Group, GroupId, KnownUser, Presence, ProblemKind, Span, Subscription, UserId};
 use crate::plan::age::standing;
-use crate::policy::{Assign, Policy};
+use crate::policy::Policy;
 use crate::report::examination::{Area, Examination, Finding, Level};
 use crate::store::records::{Approvals, Seats};
 
@@ -40,6 +40,16 @@ pub async fn examine(desk: &Desk) -> Examination {
             format!("repair it, `mailkeeper check` shows every fault:\n{}", failed.trim_end()),
         ));
     }
+    let waiting = desk.view().map(|view| view.policy.waiting).unwrap_or_default();
+    if !waiting.is_empty() {
+        examination.push(Finding::new(
+            Level::Warning,
+            Area::Policy,
+            format!("a changed policy waits for approval: {}", waiting.join("; ")),
+            "nothing is started until somebody answers; what stands below is about the policy of before",
+            "correct it, or answer: `mailkeeper asks`",
+        ));
+    }
     if let Some(policy) = &loaded.current {
         let needs = permissions::Needs::of(policy, desk.may_act, desk.reads_audit_log);
         if answers.is_signed_in() {
@@ -54,6 +64,9 @@ pub async fn examine(desk: &Desk) -> Examination {
         match policy::Census::take(policy, &desk.store) {
             Ok(census) => {
                 examination.findings.extend(policy::judge(policy, &census, &answers.groups));
+                if let Ok(organization) = &answers.organization {
+                    examination.findings.extend(policy::strange_domains(policy, &organization.domains));
+                }
             }
             Err(error) => examination.push(state::unreadable(&error)),
         }
@@ -125,9 +138,9 @@ impl Answers {
             let answer = graph.mailbox_kind(user).await;
             answers.mailbox = answer.ok().map(|answer| answer != MailboxAnswer::Unreadable);
         }
+        let licensing = policy.map(Policy::licensing_groups).unwrap_or_default();
         for group in policy.map(Policy::groups).unwrap_or_default() {
-            let is_licensing = policy
-                .is_some_and(|policy| policy.keep.iter().any(|rule| rule.assign == Assign::Group(group)));
+            let is_licensing = licensing.contains(&group);
             answers.groups.push((group, group_answer(graph, group, is_licensing).await));
         }
         answers
@@ -206,12 +219,12 @@ fn sign_in(answers: &Answers, desk: &Desk) -> Vec<Finding> {
             "every observation is rejected, so nothing is kept",
             "correct `id` or `auth` of the tenant in mailkeeper.yaml",
         )),
-        Err(error @ Error::SignIn(_)) => findings.push(Finding::new(
+        Err(error @ Error::SignIn(cause)) => findings.push(Finding::new(
             Level::Error,
             Area::SignIn,
             chain(error),
             "without a token nothing is seen and nothing is kept; the questions below that need one were not asked",
-            "check client id, secret or certificate (expired?) and tenant id; deploy/entra/permissions.md says how",
+            cure(cause.fault),
         )),
         Err(error) => findings.push(Finding::new(
             Level::Note,
@@ -223,6 +236,27 @@ fn sign_in(answers: &Answers, desk: &Desk) -> Vec<Finding> {
     }
     findings.extend(answers.skew.map(clock));
     findings
+}
+
+fn cure(fault: SignInFault) -> &'static str {
+    match fault {
+        SignInFault::Unavailable | SignInFault::Untrusted => {
+            "nobody was asked about the credentials yet: check network, DNS, proxy and firewall from here to that address, \
+             and `endpoints` of the tenant in mailkeeper.yaml"
+        }
+        SignInFault::ClockOff => "timedatectl status; systemctl enable --now systemd-timesyncd (or chrony)",
+        SignInFault::WrongSecret
+        | SignInFault::ExpiredSecret
+        | SignInFault::UnknownApp
+        | SignInFault::UnknownTenant
+        | SignInFault::CertificateRejected
+        | SignInFault::Blocked
+        | SignInFault::Refused
+        | SignInFault::LocalCredential
+        | SignInFault::Malformed => {
+            "check client id, secret or certificate (expired?) and tenant id; deploy/entra/permissions.md says how"
+        }
+    }
 }
 
 fn clock(skew: Span) -> Finding {

@@ -15,13 +15,34 @@ pub enum Sighting {
     },
     /// A delta said that the user is gone for good.
     Purged(UserId),
+    Unreadable(Unreadable),
+}
+
+/// A user whose entry does not have the documented shape, and is understood only so far as to say whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreadable {
+    pub id: UserId,
+    /// Among the deleted users.
+    pub is_deleted: bool,
+    /// What is wrong with it, for people.
+    pub fault: String,
 }
 
 impl Sighting {
+    /// Of a user who is there, and not a word on the licences.
+    pub fn is_silent(&self) -> bool {
+        match self {
+            Self::Live(user) => user.licenses.is_none(),
+            Self::Unreadable(_) => true,
+            Self::Deleted { .. } | Self::Purged(_) => false,
+        }
+    }
+
     pub fn id(&self) -> UserId {
         match self {
             Self::Live(user) | Self::Deleted { user, .. } => user.id,
             Self::Purged(id) => *id,
+            Self::Unreadable(odd) => odd.id,
         }
     }
 }
@@ -117,10 +138,12 @@ pub enum ProblemKind {
     ClockSkew,
     /// Mailbox kind or identity could not be read; only rules and proofs that need it are affected.
     MailboxUnreadable,
+    /// What Graph says of single users could not be understood: nothing is decided about those.
+    UserUnreadable,
 }
 
 impl ProblemKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SignIn,
         Self::Refused,
         Self::Unanswered,
@@ -133,11 +156,12 @@ impl ProblemKind {
         Self::SeatsJumped,
         Self::ClockSkew,
         Self::MailboxUnreadable,
+        Self::UserUnreadable,
     ];
 
     /// True when no step may follow from the observation.
     pub fn is_blocking(self) -> bool {
-        self != Self::MailboxUnreadable
+        !matches!(self, Self::MailboxUnreadable | Self::UserUnreadable)
     }
 
     pub fn label(self) -> &'static str {
@@ -154,6 +178,7 @@ impl ProblemKind {
             Self::SeatsJumped => "seats_jumped",
             Self::ClockSkew => "clock_skew",
             Self::MailboxUnreadable => "mailbox_unreadable",
+            Self::UserUnreadable => "user_unreadable",
         }
     }
 }

@@ -7,29 +7,53 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::graph::{Client, DeletedUser};
-use crate::model::{Problem, User, UserId};
+use crate::model::{Problem, ProblemKind, Timestamp, Unreadable, User, UserId};
 use crate::store;
 use crate::store::records::{Binned, RecycleBin};
 
+use super::fold::CLOCKS_APART;
+use super::plausible::Oddities;
 use super::problem;
+
+/// Deleted users that are believed: a tenant of a million that deletes half of itself. The bin is held in memory, some
+/// hundred bytes a user.
+const DELETED_MAX: usize = 500_000;
 
 /// Lists the deleted users and gives to `changed` those that `before` does not know as they are. Returns the bin as
 /// it is now; what was noted of taken addresses stays for those who are still in it.
 pub(super) async fn read(
     graph: &Client,
     before: &RecycleBin,
+    now: Timestamp,
     problems: &mut Vec<Problem>,
     mut changed: impl FnMut(DeletedUser) -> Result<(), store::Error> + Send,
 ) -> Result<RecycleBin, store::Error> {
     let mut bin = RecycleBin::default();
+    let mut odd = Oddities::default();
     let mut pages = graph.deleted_users();
     loop {
         match pages.next().await {
             Ok(Some(page)) => {
                 for user in page {
-                    if bin.add(&user, before) {
-                        changed(user)?;
+                    match user {
+                        Ok(user) => {
+                            if user.deleted > now + CLOCKS_APART {
+                                odd.note(&undated(user.user.id));
+                            }
+                            if bin.add(&user, before) {
+                                changed(user)?;
+                            }
+                        }
+                        Err(unread) => {
+                            odd.note(&unread);
+                            bin.keep(unread.id, before);
+                        }
                     }
+                }
+                if bin.users.len() > DELETED_MAX {
+                    let detail = format!("deleted users: more than {DELETED_MAX}, and no end");
+                    problems.push(Problem { kind: ProblemKind::Malformed, detail });
+                    break;
                 }
             }
             Ok(None) => break,
@@ -39,11 +63,22 @@ pub(super) async fn read(
             }
         }
     }
+    problems.extend(odd.problem("deleted users", bin.users.len() as u64));
     bin.taken = before.taken.iter().filter(|(_, deleted)| bin.users.contains_key(deleted)).copied().collect();
     Ok(bin)
 }
 
+fn undated(id: UserId) -> Unreadable {
+    Unreadable { id, is_deleted: true, fault: "no deletedDateTime in the past".to_owned() }
+}
+
 impl RecycleBin {
+    /// The user is in it still, and what was known of that stays.
+    fn keep(&mut self, user: UserId, before: &RecycleBin) {
+        let known = before.users.get(&user).cloned();
+        self.users.insert(user, known.unwrap_or_else(|| Binned { digest: 0, addresses: BTreeSet::new() }));
+    }
+
     /// Notes a deleted user; true when `before` did not know it like that.
     pub(super) fn add(&mut self, deleted: &DeletedUser, before: &RecycleBin) -> bool {
         let known = before.users.get(&deleted.user.id);

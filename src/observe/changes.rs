@@ -16,7 +16,8 @@ pub(super) enum Change {
     Removed {
         is_purged: bool,
     },
-    /// Several entries, and no order is guaranteed between them (Graph: delta-query-overview).
+    /// An entry that is not understood, or several entries, and no order is guaranteed between them (Graph:
+    /// delta-query-overview).
     Unclear,
 }
 
@@ -69,6 +70,7 @@ fn change(item: DeltaItem) -> (UserId, Change) {
     match item {
         DeltaItem::Changed(patch) => (patch.id, Change::Changed(patch)),
         DeltaItem::Removed { id, is_purged } => (id, Change::Removed { is_purged }),
+        DeltaItem::Unreadable(odd) => (odd.id, Change::Unclear),
     }
 }
 

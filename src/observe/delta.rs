@@ -1,21 +1,19 @@
 //! A pass that costs what changed: the delta since the last observation, the recycle bin, the seats, and single
 //! reads of everybody about whom something is to be decided.
-//!
-//! Entries of a delta are partial, come in any order and again, and say nothing of licence assignment states. They
-//! are applied to what is known where that is enough; where a licence is touched, or anything is unclear, the user
-//! is read singly.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::{DeletedUser, UserPatch};
+use crate::graph::DeletedUser;
 use crate::model::{Catalog, GroupId, KnownUser, ObservationKind, Presence, Sighting, Span, User, UserId};
 use crate::store::records::{Cursor, RecycleBin, Seats, SmallGroups, Tally};
 use crate::store::{self};
 
 use super::bin::{self, Addresses};
 use super::changes::{self, Change, Changes, Halt};
+use super::entry::{Applied, applied};
 use super::fold::{self, Context, Memberships};
 use super::plausible;
+use super::released::Releases;
 use super::reread::{self, Found};
 use super::{Observed, Reach, Seen, Watch, problem};
 use super::{full, groups, rivals};
@@ -23,6 +21,9 @@ use super::{full, groups, rivals};
 /// A drift that is gone is looked at for so long after: a replica that lags must not hide it until the next full
 /// listing.
 const LOOK_BACK: Span = Span::from_hours(1);
+
+/// Newly deleted users that are held in memory, some kilobytes each; a full listing holds them on disk.
+const BINNED_MAX: usize = 20_000;
 
 /// What came of it.
 pub(super) enum Outcome {
@@ -53,11 +54,18 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
         full::check_tenant(watch, &mut seen.problems).await;
     }
     let mut binned = BTreeMap::new();
-    let bin = bin::read(watch.graph, &before, &mut seen.problems, |deleted| {
-        binned.insert(deleted.user.id, deleted);
+    let mut is_too_much = false;
+    let bin = bin::read(watch.graph, &before, watch.started, &mut seen.problems, |deleted| {
+        is_too_much = is_too_much || binned.len() >= BINNED_MAX;
+        if !is_too_much {
+            binned.insert(deleted.user.id, deleted);
+        }
         Ok(())
     })
     .await?;
+    if is_too_much {
+        return Ok(Outcome::ListEverybody("so many users were deleted that they do not fit into memory"));
+    }
     let changes = match read_changes(watch, &mut seen).await {
         Ok(changes) => changes,
         Err(reason) => return Ok(Outcome::ListEverybody(reason)),
@@ -65,7 +73,15 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
     let Some(changes) = changes.filter(|_| seen.is_believable()) else {
         return rejected(watch, &seen);
     };
+    let gone = gone_without_trace(watch, &changes, &before, &bin)?;
+    seen.problems.extend(plausible::removed(gone, watch.cursor.live_users));
+    if !seen.is_believable() {
+        return rejected(watch, &seen);
+    }
     let small = groups::small(watch, &mut seen.problems).await?;
+    if small.as_ref().is_some_and(|small| small.left.is_sample()) {
+        return Ok(Outcome::ListEverybody("so many users left a small group"));
+    }
     let mut read = Read {
         changes,
         bin,
@@ -74,20 +90,22 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Outcome, store::Error> 
         patched: BTreeMap::new(),
         groups_before: BTreeMap::new(),
     };
-    let left = small.as_ref().map(|small| &small.left);
+    let left = small.as_ref().map(|small| small.left.users());
     let wanted = read.wanted(watch, &before, left.into_iter().flatten())?;
     if is_listing_cheaper(wanted.len(), watch.cursor.live_users) {
         return Ok(Outcome::ListEverybody("so many users must be read again that a listing is cheaper"));
     }
     let wanted: Vec<UserId> = wanted.into_iter().collect();
     read.found = reread::read(watch, &wanted, &read.binned, &mut seen.problems).await;
-    let groups = groups::read(watch, small, &read.live(), &mut seen.problems).await;
+    groups::licensing(watch).await?;
+    let groups = groups::read(watch, small, &read.live(), &mut seen.problems).await?;
     // Seats last: whatever licence a user was seen with is in the products' count by then.
     seen.catalog = watch.products(&mut seen.problems).await?;
     if seen.is_believable() && has_changed(watch, &seen.catalog)? {
         return Ok(Outcome::ListEverybody("the products are worth other mailboxes than before"));
     }
-    seen.problems.extend(plausible::clock_skew(watch.graph.clock_skew()));
+    seen.problems.extend(watch.clock_problem());
+    seen.problems.extend(reread::oddity(&read.found, watch.cursor.live_users));
     let nowhere = read.found.values().filter(|found| matches!(found, Found::Nowhere)).count() as u64;
     seen.problems.extend(plausible::vanished(nowhere, watch.cursor.live_users + watch.cursor.deleted_users));
     if !seen.is_believable() {
@@ -113,6 +131,26 @@ async fn read_changes(watch: &Watch<'_>, seen: &mut Seen) -> Result<Option<Chang
             Ok(None)
         }
     }
+}
+
+/// Live users of whom the delta says that they were removed, and whom the recycle bin never had. A few of them are read
+/// singly; so many that nobody can have purged them are no news but a broken feed.
+fn gone_without_trace(
+    watch: &Watch<'_>,
+    changes: &Changes,
+    before: &RecycleBin,
+    bin: &RecycleBin,
+) -> Result<u64, store::Error> {
+    let is_removed = |(user, change): &(&UserId, &Change)| {
+        let was_binned = bin.users.contains_key(user) || before.users.contains_key(user);
+        matches!(change, Change::Removed { .. }) && !was_binned
+    };
+    let removed: BTreeSet<UserId> = changes.users.iter().filter(is_removed).map(|(user, _)| *user).collect();
+    let mut live = 0;
+    watch.store.visit_users(&removed, |_, known| {
+        live += u64::from(known.is_some_and(|known| known.presence == Presence::Live));
+    })?;
+    Ok(live)
 }
 
 /// What a licence is worth depends on the product, also for users who did not change.
@@ -182,21 +220,10 @@ impl Read {
             sightings.insert(user, Some(Sighting::Live(patched)));
         }
         for (user, found) in std::mem::take(&mut self.found) {
-            let sighting = match found {
-                Found::Live(live) => {
-                    self.bin.remove(user);
-                    Some(Sighting::Live(*live))
-                }
-                Found::Deleted(deleted) => {
-                    self.bin.add(&deleted, &RecycleBin::default());
-                    Some(Sighting::Deleted { user: deleted.user, since: deleted.deleted })
-                }
-                Found::Nowhere if changes::is_purge(self.changes.users.get(&user)) => {
-                    Some(Sighting::Purged(user))
-                }
-                Found::Nowhere => None,
-            };
-            sightings.insert(user, sighting);
+            let is_purged =
+                matches!(found, Found::Nowhere) && changes::is_purge(self.changes.users.get(&user));
+            let sighting = found.into_sighting(&mut self.bin);
+            sightings.insert(user, if is_purged { Some(Sighting::Purged(user)) } else { sighting });
         }
         sightings
     }
@@ -214,7 +241,8 @@ impl Read {
 
     /// Users seen alive in this observation, with the groups known before.
     fn live(&self) -> BTreeMap<UserId, BTreeSet<GroupId>> {
-        let found = self.found.iter().filter(|(_, found)| matches!(found, Found::Live(_)));
+        let is_live = |found: &Found| matches!(found, Found::Live(_) | Found::Unreadable(_));
+        let found = self.found.iter().filter(|(_, found)| is_live(found));
         let users = found.map(|(user, _)| *user).chain(self.patched.keys().copied());
         users.map(|user| (user, self.groups_before.get(&user).cloned().unwrap_or_default())).collect()
     }
@@ -233,43 +261,6 @@ fn in_ledger(watch: &Watch<'_>) -> Result<BTreeSet<UserId>, store::Error> {
     Ok(users)
 }
 
-/// One entry of the delta, applied to what is known.
-enum Applied {
-    Same,
-    Changed(Box<User>),
-    /// Read singly.
-    Unclear,
-}
-
-fn applied(change: &Change, known: Option<KnownUser>, is_in_bin: bool) -> Applied {
-    let Change::Changed(patch) = change else {
-        let is_known_deleted =
-            known.is_some_and(|known| matches!(known.presence, Presence::Deleted { .. })) && is_in_bin;
-        let is_soft = *change == Change::Removed { is_purged: false };
-        return if is_known_deleted && is_soft { Applied::Same } else { Applied::Unclear };
-    };
-    let patch = UserPatch::clone(patch);
-    let Some(known) = known else {
-        // New users come whole, but for how they got their licences.
-        return match patch.into_user() {
-            Some(user) if user.licenses().is_empty() && !is_in_bin => Applied::Changed(Box::new(user)),
-            Some(_) | None => Applied::Unclear,
-        };
-    };
-    if known.presence != Presence::Live || is_in_bin {
-        return Applied::Unclear;
-    }
-    let mut user = known.user.clone();
-    patch.apply_to(&mut user);
-    if user == known.user {
-        return Applied::Same;
-    }
-    let is_licence_touched = user.licenses != known.user.licenses
-        || user.plans != known.user.plans
-        || user.assignments != known.user.assignments;
-    if is_licence_touched { Applied::Unclear } else { Applied::Changed(Box::new(user)) }
-}
-
 fn believe(
     watch: &Watch<'_>,
     mut read: Read,
@@ -280,6 +271,9 @@ fn believe(
     // Read again once and then left to the next delta or listing.
     recheck.retain(|user| !watch.cursor.recheck.contains(user));
     let mut sightings = read.sightings();
+    // These until they say something.
+    let silent = sightings.values().flatten().filter(|sighting| sighting.is_silent());
+    recheck.extend(silent.map(Sighting::id));
     let tally = watch.store.get::<Tally>()?;
     if groups.is_for_all || !groups.joined.is_empty() || !sightings.is_empty() {
         watch.store.remove::<Tally>()?;
@@ -291,13 +285,14 @@ fn believe(
         catalog: &seen.catalog,
         memberships: &groups.memberships,
     };
+    let mut releases = Releases::of(watch)?;
     let reach = if groups.is_for_all {
-        recheck.extend(walk(watch, &groups.memberships)?);
+        recheck.extend(walk(watch, &groups.memberships, &mut releases)?);
         Reach::Everyone
     } else {
         Reach::These(BTreeMap::new())
     };
-    let mut changed = Changed { reach, recheck, live: 0, deleted: 0 };
+    let mut changed = Changed { reach, recheck, releases, live: 0, deleted: 0 };
     let ids: BTreeSet<UserId> = sightings.keys().copied().collect();
     let addresses = addresses(watch, &mut read, &sightings)?;
     watch.store.update_users(&ids, |user, before| {
@@ -312,6 +307,7 @@ fn believe(
     join_users(watch, &groups, &ids, &mut changed)?;
     seen.live_users = watch.cursor.live_users.saturating_add_signed(changed.live);
     seen.deleted_users = watch.cursor.deleted_users.saturating_add_signed(changed.deleted);
+    changed.releases.keep(watch)?;
     keep(watch, &read, &seen, changed.recheck, &groups)?;
     Ok(Observed {
         observation: watch.observation(ObservationKind::Delta, &seen),
@@ -323,18 +319,22 @@ fn believe(
 }
 
 /// What folding changed.
-struct Changed {
+struct Changed<'a> {
     reach: Reach,
     recheck: BTreeSet<UserId>,
+    releases: Releases<'a>,
     /// More live users than before, or fewer.
     live: i64,
     deleted: i64,
 }
 
-impl Changed {
+impl Changed<'_> {
     fn note(&mut self, user: UserId, before: &Option<KnownUser>, after: Option<&KnownUser>) {
         if before.as_ref() == after {
             return;
+        }
+        if let (Some(before), Some(after)) = (before, after) {
+            self.releases.note(before, after);
         }
         for (known, weight) in [(before.as_ref(), -1), (after, 1)] {
             match known.map(|known| &known.presence) {
@@ -363,7 +363,11 @@ fn fold_one(
 
 /// Gives every live user the memberships that were listed anew. Who lost one may have been deleted, which the delta
 /// tells later: such users keep what is known of them and are returned, to be read singly.
-fn walk(watch: &Watch<'_>, memberships: &Memberships) -> Result<BTreeSet<UserId>, store::Error> {
+fn walk(
+    watch: &Watch<'_>,
+    memberships: &Memberships,
+    releases: &mut Releases<'_>,
+) -> Result<BTreeSet<UserId>, store::Error> {
     let mut losing = BTreeSet::new();
     let nobody = watch.store.stage()?.finish()?;
     watch.store.fold(&nobody, |known, _| {
@@ -376,6 +380,7 @@ fn walk(watch: &Watch<'_>, memberships: &Memberships) -> Result<BTreeSet<UserId>
                 losing.insert(known.id());
                 known.groups.extend(before.intersection(&known.groups_read).copied().collect::<Vec<_>>());
             }
+            releases.note_return(&known);
         }
         Some(known)
     })?;
@@ -388,7 +393,7 @@ fn join_users(
     watch: &Watch<'_>,
     groups: &groups::Read,
     folded: &BTreeSet<UserId>,
-    changed: &mut Changed,
+    changed: &mut Changed<'_>,
 ) -> Result<(), store::Error> {
     let others = groups.joined.difference(folded).copied().collect();
     watch.store.update_users(&others, |user, before| {

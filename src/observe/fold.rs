@@ -6,8 +6,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Catalog, Entitlement, GroupId, KnownUser, License, Loss, MailboxKind, MailboxMemory, ObservationKind,
-    Presence, Remembered, Sighting, Span, Timestamp, User, UserId, is_mailbox_plan,
+    Catalog, DELETED_RETENTION, Entitlement, GroupId, KnownUser, License, Loss, MailboxMemory,
+    ObservationKind, Presence, Remembered, Sighting, Span, Timestamp, User, UserId, UserType,
+    is_mailbox_plan,
 };
 
 /// What is the same for every user of one observation.
@@ -34,6 +35,24 @@ impl Memberships {
         members.sort_unstable();
         members.dedup();
         self.groups.insert(group, members);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    pub(super) fn add(&mut self, group: GroupId, user: UserId) {
+        let members = self.groups.entry(group).or_default();
+        if let Err(place) = members.binary_search(&user) {
+            members.insert(place, user);
+        }
+    }
+
+    /// The groups of the user, of those that were read, whose lists have the user no more.
+    pub(super) fn lacks(&self, known: &KnownUser) -> BTreeSet<GroupId> {
+        let held = self.of(known.id());
+        let was_read = |group: &&GroupId| self.groups.contains_key(group);
+        known.groups.iter().filter(was_read).filter(|group| !held.contains(group)).copied().collect()
     }
 
     /// Writes what these lists say over what was known of a live user.
@@ -77,16 +96,20 @@ pub fn fold(
 ) -> Option<KnownUser> {
     match (known, sighting) {
         (known, Some(Sighting::Live(user))) => Some(live(known, user, context)),
-        (known, Some(Sighting::Deleted { user, since })) => Some(deleted(known, user, since, context)),
+        (known, Some(Sighting::Deleted { user, since })) => {
+            let since = deletion_date(known.as_ref(), since, context);
+            Some(deleted(known, user, since, context))
+        }
         (Some(known), Some(Sighting::Purged(_))) => purged(known, context),
-        (None, Some(Sighting::Purged(_)) | None) => None,
+        (Some(known), Some(Sighting::Unreadable(odd))) => Some(unreadable(known, odd.is_deleted, context)),
+        (None, Some(Sighting::Purged(_) | Sighting::Unreadable(_)) | None) => None,
         (Some(known), None) => absent(known, context),
     }
 }
 
 fn live(known: Option<KnownUser>, mut user: User, context: &Context<'_>) -> KnownUser {
     if let (None, Some(known)) = (&user.licenses, &known) {
-        keep_licenses(&mut user, &known.user);
+        keep_traces(&mut user, &known.user);
     }
     let entitlement = Entitlement::of(&user, context.catalog);
     let loss = loss(known.as_ref(), &user, &entitlement, context);
@@ -109,11 +132,39 @@ fn live(known: Option<KnownUser>, mut user: User, context: &Context<'_>) -> Know
     }
 }
 
-/// Graph did not say which licences there are: that is not "none".
-fn keep_licenses(user: &mut User, before: &User) {
-    user.licenses.clone_from(&before.licenses);
+/// Graph did not say which licences there are: that is not "none", and not "as before". What else hangs on licences
+/// stays.
+fn keep_traces(user: &mut User, before: &User) {
     user.plans.clone_from(&before.plans);
     user.assignments.clone_from(&before.assignments);
+}
+
+/// The user is there, and that is all: nobody knows whether the licences still are. In the recycle bin for the first
+/// time, nobody knows either whether it may be taken out again, so it counts as a live one that cannot be read, and as
+/// lost from now on.
+fn unreadable(known: KnownUser, is_deleted: bool, context: &Context<'_>) -> KnownUser {
+    match known.presence {
+        Presence::Recalled { .. } => known,
+        Presence::Deleted { .. } if is_deleted => known,
+        Presence::Deleted { .. } | Presence::Live | Presence::Missing { .. } | Presence::Gone { .. } => {
+            let user = User { licenses: None, ..known.user.clone() };
+            if is_deleted { deleted_unread(known, user, context) } else { live(Some(known), user, context) }
+        }
+    }
+}
+
+/// No list of members has a deleted user, so the groups are those of before.
+fn deleted_unread(known: KnownUser, user: User, context: &Context<'_>) -> KnownUser {
+    let (groups, groups_read) = (known.groups.clone(), known.groups_read.clone());
+    let last_with = context.previous.filter(|_| known.presence == Presence::Live);
+    let lost = known.had_mailbox().then(|| Loss {
+        last_with,
+        noticed: context.observed,
+        hint: None,
+        had_mailbox_plan: known.user.had_mailbox_plan(),
+    });
+    let after = live(Some(known), user, context);
+    KnownUser { groups, groups_read, loss: after.loss.clone().or(lost), ..after }
 }
 
 /// The loss that runs after this observation; `None` while nothing is lost.
@@ -124,9 +175,11 @@ fn loss(
     context: &Context<'_>,
 ) -> Option<Loss> {
     let running = before.and_then(|known| known.loss.as_ref());
-    // Not said is not lost.
-    user.licenses.as_ref()?;
-    if !before.is_none_or(needs_license) {
+    if user.licenses.is_none() {
+        // Not said is not lost, and not found again.
+        return running.cloned();
+    }
+    if !before.is_none_or(KnownUser::needs_license) {
         // Only Exchange's own answer starts a clock here, see `mailboxes`.
         return running.filter(|_| !entitlement.is_licensed()).cloned();
     }
@@ -137,7 +190,8 @@ fn loss(
         Entitlement::PlanDisabled { .. } | Entitlement::GroupError { .. } | Entitlement::None { .. } => {
             match running {
                 Some(loss) if is_hold_over(before, user, loss) => {
-                    Some(Loss { last_with: context.previous, noticed: context.observed, ..loss.clone() })
+                    let last_with = context.previous.filter(|_| before.is_some_and(was_read));
+                    Some(Loss { last_with, noticed: context.observed, ..loss.clone() })
                 }
                 Some(loss) => Some(loss.clone()),
                 None => begin_loss(before, user, context),
@@ -175,11 +229,12 @@ fn begin_loss(before: Option<&KnownUser>, user: &User, context: &Context<'_>) ->
 fn was_covered(known: &KnownUser, context: &Context<'_>) -> bool {
     let is_lapsed =
         || matches!(Entitlement::of(&known.user, context.catalog), Entitlement::SubscriptionLapsed { .. });
-    known.remembered.is_some() || is_lapsed()
+    was_read(known) && (known.remembered.is_some() || is_lapsed())
 }
 
-fn needs_license(known: &KnownUser) -> bool {
-    known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license)
+/// The observation before this one knew the licences.
+fn was_read(known: &KnownUser) -> bool {
+    known.user.licenses.is_some()
 }
 
 /// A person switched the Exchange plan off, and may have switched off more with it.
@@ -209,6 +264,29 @@ fn remember(user: &User, before: Option<&Remembered>, catalog: &Catalog) -> Reme
     }
 }
 
+/// The date that the recycle bin gives, unless it cannot be: in the future, or so early that the user would have been
+/// purged before we saw it alive. Then the deletion counts from that last sight, which is earlier than it was.
+fn deletion_date(known: Option<&KnownUser>, listed: Timestamp, context: &Context<'_>) -> Timestamp {
+    let not_before = known.and_then(|known| match known.presence {
+        Presence::Live => context.previous,
+        Presence::Deleted { since } => Some(since),
+        Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => None,
+    });
+    let is_too_early = |known| listed + BIN_LAG < known && listed + DELETED_RETENTION < context.observed;
+    let is_future = listed > context.observed + CLOCKS_APART;
+    match not_before {
+        Some(known) if is_future || is_too_early(known) => known,
+        None if is_future => context.observed,
+        Some(_) | None => listed,
+    }
+}
+
+/// A deletion later than that after the start of an observation is none that happened.
+pub(super) const CLOCKS_APART: Span = Span::from_hours(1);
+
+/// How long a deletion may take until observations show it.
+const BIN_LAG: Span = Span::from_days(1);
+
 /// A deleted user is judged by what was known before the deletion; the listing adds the date and what became of the
 /// licences.
 fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
@@ -221,40 +299,54 @@ fn deleted(known: Option<KnownUser>, listed: User, since: Timestamp, context: &C
             known.groups_read.clear();
         }
     }
+    let was_unread = known.presence == Presence::Live && known.is_unread();
+    if was_unread {
+        note_new_names(&mut known.user, &listed);
+        if listed.licenses.is_none() && known.loss.is_none() && known.had_mailbox() && known.needs_license() {
+            // Whether the licence was there until the deletion, nobody saw.
+            known.loss = Some(Loss {
+                last_with: None,
+                noticed: since.min(context.observed),
+                hint: known.user.lost_hint(),
+                had_mailbox_plan: known.user.had_mailbox_plan(),
+            });
+        }
+    }
+    if was_unread && Entitlement::of(&listed, context.catalog).is_licensed() {
+        known.loss = None;
+    }
     if let Some(licenses) = listed.licenses.clone() {
         known.user.licenses = Some(licenses);
         if known.loss.is_none() && known.remembered.is_some() && is_stripped(&known, context) {
             let was_live = known.presence == Presence::Live;
             known.loss = Some(Loss {
-                last_with: context.previous.filter(|_| was_live).map(|previous| previous.min(since)),
+                last_with: context
+                    .previous
+                    .filter(|_| was_live && !was_unread)
+                    .map(|previous| previous.min(since)),
                 noticed: since.min(context.observed),
                 hint: None,
                 had_mailbox_plan: known.user.had_mailbox_plan(),
             });
         }
     }
-    note_last_words(&mut known.user, listed);
+    known.user.note_last_words(listed);
     known.presence = Presence::Deleted { since };
     known
 }
 
-/// What HR wrote in the last minutes counts, too: a leaver is often marked, blocked and deleted by one script.
-fn note_last_words(user: &mut User, listed: User) {
-    if listed.account_enabled == Some(false) {
-        user.account_enabled = Some(false);
+/// The record is from before nobody could read it: what the recycle bin shows of who it is, is newer.
+fn note_new_names(user: &mut User, listed: &User) {
+    if listed.mail.is_some() {
+        user.mail.clone_from(&listed.mail);
     }
-    let pairs = [
-        (&mut user.employee_type, listed.employee_type),
-        (&mut user.department, listed.department),
-        (&mut user.company, listed.company),
-        (&mut user.country, listed.country),
-        (&mut user.job_title, listed.job_title),
-    ];
-    for (known, newest) in pairs {
-        if newest.is_some() {
-            *known = newest;
-        }
+    if !listed.proxy_addresses.is_empty() {
+        user.proxy_addresses.clone_from(&listed.proxy_addresses);
     }
+    if listed.user_type != UserType::Unknown {
+        user.user_type = listed.user_type.clone();
+    }
+    user.on_premises_synced |= listed.on_premises_synced;
 }
 
 fn first_seen_deleted(listed: User, since: Timestamp, context: &Context<'_>) -> KnownUser {
@@ -282,7 +374,7 @@ fn first_seen_deleted(listed: User, since: Timestamp, context: &Context<'_>) -> 
 
 /// The licence was taken before the account was deleted; the admin centre does that (Microsoft: "Restore a user").
 fn is_stripped(known: &KnownUser, context: &Context<'_>) -> bool {
-    needs_license(known)
+    known.needs_license()
         && match Entitlement::of(&known.user, context.catalog) {
             Entitlement::PlanDisabled { .. } | Entitlement::GroupError { .. } | Entitlement::None { .. } => {
                 true

@@ -14,7 +14,8 @@ use crate::store::{self, Stage, Staged};
 use super::bin::{self, Addresses};
 use super::changes::{self, Changes};
 use super::fold::{self, Context, Memberships};
-use super::plausible::{self, Look};
+use super::plausible::Look;
+use super::released::Releases;
 use super::reread::{self, Found};
 use super::{Observed, Reach, Seen, Watch, groups, problem, rivals, shards};
 
@@ -45,6 +46,8 @@ struct Read {
     bin: RecycleBin,
     /// Users of whom the next pass will know better.
     recheck: BTreeSet<UserId>,
+    /// Users who say nothing of their licences, some of them if they are many.
+    unread: BTreeSet<UserId>,
     memberships: Memberships,
     onwards: Onwards,
     are_shards_refused: bool,
@@ -54,7 +57,8 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
     let mut seen = Seen::default();
     let onwards = onwards(watch).await;
     check_tenant(watch, &mut seen.problems).await;
-    let memberships = groups::list(watch, &watch.policy.groups(), &mut seen.problems).await;
+    groups::licensing(watch).await?;
+    let memberships = groups::all(watch, &mut seen.problems).await?;
     let mut stage = watch.store.stage()?;
     // Deleted first: a user restored in between is then in both lists, and the later sighting counts.
     let bin = deleted(watch, &mut stage, &mut seen.problems).await?;
@@ -65,6 +69,7 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
         late: BTreeMap::new(),
         bin,
         recheck: BTreeSet::new(),
+        unread: BTreeSet::new(),
         memberships,
         onwards,
         are_shards_refused,
@@ -73,7 +78,7 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
         replay(watch, &mut read, &mut stage, &mut seen.problems).await?;
     }
     read.staged = stage.finish()?;
-    seen.problems.extend(plausible::clock_skew(watch.graph.clock_skew()));
+    seen.problems.extend(watch.clock_problem());
     if seen.is_believable() {
         seen.problems.extend(missed(watch, &mut read, listed.is_split).await?);
     }
@@ -124,7 +129,7 @@ async fn deleted(
 ) -> Result<RecycleBin, store::Error> {
     let push =
         |deleted: DeletedUser| stage.push(Sighting::Deleted { user: deleted.user, since: deleted.deleted });
-    bin::read(watch.graph, &RecycleBin::default(), problems, push).await
+    bin::read(watch.graph, &RecycleBin::default(), watch.started, problems, push).await
 }
 
 /// Reads again everybody who changed since the last observation, or since the listing began.
@@ -143,18 +148,14 @@ async fn replay(
     let found = reread::read(watch, &ids, &BTreeMap::new(), problems).await;
     read.recheck = reread::contradicted(&users, &found);
     for (user, found) in found {
-        match found {
-            Found::Live(live) => {
-                read.bin.remove(user);
-                stage.push(Sighting::Live(*live))?;
+        let is_nowhere = matches!(found, Found::Nowhere);
+        match found.into_sighting(&mut read.bin) {
+            Some(sighting) => stage.push(sighting)?,
+            None if is_nowhere && changes::is_purge(users.get(&user)) => {
+                stage.push(Sighting::Purged(user))?
             }
-            Found::Deleted(deleted) => {
-                read.bin.add(&deleted, &RecycleBin::default());
-                stage.push(Sighting::Deleted { user: deleted.user, since: deleted.deleted })?;
-            }
-            Found::Nowhere if changes::is_purge(users.get(&user)) => stage.push(Sighting::Purged(user))?,
             // Whatever the listing said of it stands until the next pass.
-            Found::Nowhere => {}
+            None => {}
         }
     }
     read.onwards = Onwards::Link(link);
@@ -171,15 +172,23 @@ async fn since_last(watch: &Watch<'_>, latest: &str) -> Option<Changes> {
     changes::read(watch.graph, latest).await.ok()
 }
 
-/// Looks for known users who are in neither list, and judges how many stay missing.
-async fn missed(watch: &Watch<'_>, read: &mut Read, is_split: bool) -> Result<Option<Problem>, store::Error> {
+/// Looks for known users who are in neither list, and judges how many stay missing, and how many are not understood.
+async fn missed(watch: &Watch<'_>, read: &mut Read, is_split: bool) -> Result<Vec<Problem>, store::Error> {
     let mut look = Look::default();
     watch.store.join(&read.staged, |known, sighting| {
         look.see(known, sighting.is_some());
-        if let Some(Sighting::Live(user)) = sighting {
-            look.listed(user);
+        match sighting {
+            Some(Sighting::Live(user)) => look.listed(user),
+            Some(Sighting::Unreadable(odd)) => look.unreadable(odd),
+            Some(Sighting::Deleted { .. } | Sighting::Purged(_)) | None => {}
         }
-        if let (Some(known), Some(Sighting::Deleted { .. })) = (known, sighting) {
+        if let Some(sighting) = sighting.filter(|sighting| sighting.is_silent())
+            && read.unread.len() < RECHECK_MAX
+        {
+            read.unread.insert(sighting.id());
+        }
+        // Does nothing for those who are not in it.
+        if let Some(known) = known.filter(|_| !matches!(sighting, Some(Sighting::Live(_)))) {
             read.bin.remember(&known.user);
         }
     })?;
@@ -187,25 +196,22 @@ async fn missed(watch: &Watch<'_>, read: &mut Read, is_split: bool) -> Result<Op
     let wanted: Vec<UserId> = look.vanished().iter().copied().take(LOOKED_FOR_MAX).collect();
     if !wanted.is_empty() && look.problem().is_none_or(|_| is_split) {
         for (user, found) in reread::read(watch, &wanted, &BTreeMap::new(), &mut problems).await {
-            match found {
-                Found::Live(live) => {
-                    read.late.insert(user, Sighting::Live(*live));
-                }
-                Found::Deleted(deleted) => {
-                    read.bin.add(&deleted, &RecycleBin::default());
-                    let sighting = Sighting::Deleted { user: deleted.user, since: deleted.deleted };
-                    read.late.insert(user, sighting);
-                }
-                Found::Nowhere => continue,
+            let Some(sighting) = found.into_sighting(&mut read.bin) else { continue };
+            if let Sighting::Unreadable(odd) = &sighting {
+                look.unreadable(odd);
             }
+            if sighting.is_silent() {
+                read.unread.insert(user);
+            }
+            read.late.insert(user, sighting);
             look.found(user);
         }
     }
-    problems.extend(look.silence());
     let problem = look.problem();
     // So many who are there and were not listed: the parts do not bring everybody.
     read.are_shards_refused |= is_split && problem.is_some();
-    Ok(problem.or_else(|| problems.pop()))
+    problems.extend(problem.into_iter().chain(look.oddities()));
+    Ok(problems)
 }
 
 fn note_refused_shards(watch: &Watch<'_>, are_refused: bool) -> Result<(), store::Error> {
@@ -228,22 +234,35 @@ fn believe(watch: &Watch<'_>, mut read: Read, mut seen: Seen) -> Result<Observed
         memberships: &read.memberships,
     };
     let mut recheck = std::mem::take(&mut read.recheck);
+    recheck.extend(&read.unread);
+    // Before the users: whoever is unread after a crash here is read again all the same.
+    let mut cursor = watch.cursor.clone();
+    cursor.recheck.extend(&read.unread);
+    watch.store.put(&cursor)?;
     let (mut live_users, mut deleted_users) = (0, 0);
     let mut late = std::mem::take(&mut read.late);
+    let mut releases = Releases::of(watch)?;
     watch.store.fold(&read.staged, |known, sighting| {
-        let newest = known.as_ref().and_then(|known| late.remove(&known.id()));
-        let known = fold::fold(known, newest.or(sighting), &context)?;
+        let before = known.clone();
+        let sighting = known.as_ref().and_then(|known| late.remove(&known.id())).or(sighting);
+        let known = fold::fold(known, sighting, &context)?;
+        if let Some(before) = before {
+            releases.note(&before, &known);
+        }
+        releases.note_return(&known);
         match known.presence {
             Presence::Live => live_users += 1,
             Presence::Deleted { .. } => deleted_users += 1,
-            Presence::Missing { .. } if recheck.len() < RECHECK_MAX => {
-                recheck.insert(known.id());
-            }
             Presence::Missing { .. } | Presence::Gone { .. } | Presence::Recalled { .. } => {}
+        }
+        if matches!(known.presence, Presence::Missing { .. }) && recheck.len() < RECHECK_MAX {
+            recheck.insert(known.id());
         }
         Some(known)
     })?;
     (seen.live_users, seen.deleted_users) = (live_users, deleted_users);
+    releases.forget_settled();
+    releases.keep(watch)?;
     keep(watch, &read, &seen, recheck)?;
     watch.store.clear_stage()?;
     Ok(Observed {
@@ -262,8 +281,11 @@ fn take_stock(watch: &Watch<'_>, read: &mut Read) -> Result<(), store::Error> {
         let addresses = Addresses::of(&read.bin);
         watch.store.join(&read.staged, |known, sighting| {
             let late = known.and_then(|known: &KnownUser| read.late.get(&known.id()));
-            if let Some(Sighting::Live(user)) = late.or(sighting) {
-                addresses.claim(user, &mut taken);
+            match (late.or(sighting), known) {
+                (Some(Sighting::Live(user)), _) => addresses.claim(user, &mut taken),
+                // Holds what it held, as far as anybody knows.
+                (Some(Sighting::Unreadable(_)), Some(known)) => addresses.claim(&known.user, &mut taken),
+                (Some(_), _) | (None, _) => {}
             }
         })?;
     }

@@ -7,19 +7,51 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Client, Error};
-use crate::model::{GroupId, Problem, ProblemKind, Span, UserId};
+use crate::model::{GroupId, Problem, ProblemKind, Span, Timestamp, UserId};
 use crate::store;
-use crate::store::records::SmallGroups;
+use crate::store::records::{LicensingGroups, SmallGroups};
 
 use super::fold::Memberships;
+use super::left::{self, Left};
 use super::{Watch, problem};
 
 /// How late it is noticed that a rule begins or ceases to apply to a user who does not change, by membership of a
 /// large group alone. Listing 100,000 members takes 101 requests.
 const LISTED_EVERY: Span = Span::from_hours(1);
 
+/// How long what was known of a licensing group stands while it cannot be read.
+const BELIEVED_FOR: Span = Span::from_days(1);
+
 /// Members of a small group: three pages.
 pub(super) const SMALL: usize = 3_000;
+
+/// Reads what the groups of rules with `assign: { group: … }` give and whether they take members, once an hour. What is
+/// known of one that cannot be read for a day is forgotten: it blocks nothing then, and Graph decides.
+pub(super) async fn licensing(watch: &Watch<'_>) -> Result<(), store::Error> {
+    let wanted = watch.policy.licensing_groups();
+    let before = watch.store.get_or_default::<LicensingGroups>()?;
+    let is_recent = |asked: Timestamp| asked.is_within(LISTED_EVERY, watch.started);
+    if before.wanted == wanted && (wanted.is_empty() || before.asked_at.is_some_and(is_recent)) {
+        return Ok(());
+    }
+    let (mut groups, mut failing_since) = (BTreeMap::new(), BTreeMap::new());
+    for id in &wanted {
+        match watch.graph.group(*id).await {
+            Ok(Some(group)) => drop(groups.insert(*id, group)),
+            // That it does not exist is a problem of its members' listing.
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(group = %id, %error, "a licensing group cannot be read");
+                let since = before.failing_since.get(id).copied().unwrap_or(watch.started);
+                failing_since.insert(*id, since);
+                if let Some(group) = before.groups.get(id).filter(|_| watch.started < since + BELIEVED_FOR) {
+                    groups.insert(*id, group.clone());
+                }
+            }
+        }
+    }
+    watch.store.put(&LicensingGroups { groups, wanted, failing_since, asked_at: Some(watch.started) })
+}
 
 /// The memberships of one pass.
 #[derive(Debug, Default)]
@@ -62,7 +94,7 @@ pub(super) struct Small {
     now: SmallGroups,
     joined: BTreeSet<UserId>,
     /// Who leaves a group may have been deleted, which the delta tells later: to be read singly.
-    pub(super) left: BTreeSet<UserId>,
+    pub(super) left: Left,
 }
 
 /// Lists the small groups; `None` when all groups are to be listed.
@@ -78,7 +110,8 @@ pub(super) async fn small(
     let mut small = Small { memberships, ..Small::default() };
     for (group, members) in &now {
         small.joined.extend(members.difference(&before[group]));
-        small.left.extend(before[group].difference(members));
+        let left = before[group].difference(members);
+        left.for_each(|user| small.left.note(*user, &BTreeSet::from([*group])));
     }
     small.now = SmallGroups(now);
     Ok(Some(small))
@@ -91,26 +124,32 @@ pub(super) async fn read(
     small: Option<Small>,
     live: &BTreeMap<UserId, BTreeSet<GroupId>>,
     problems: &mut Vec<Problem>,
-) -> Read {
+) -> Result<Read, store::Error> {
     let groups = watch.policy.groups();
-    let Some(mut small) = small else { return Read::of_all(list(watch, &groups, problems).await) };
+    let Some(mut small) = small else { return all(watch, problems).await.map(Read::of_all) };
+    left::confirm(watch, &small.left, &mut small.memberships, problems).await;
+    small.now = SmallGroups(small.memberships.small(usize::MAX));
     let large: BTreeSet<GroupId> =
         groups.into_iter().filter(|group| !small.now.0.contains_key(group)).collect();
     if !large.is_empty() && !live.is_empty() {
         match single(watch, live, &large, &mut small.memberships, problems).await {
             Single::Known => {}
-            Single::ListAll => return Read::of_all(list(watch, &watch.policy.groups(), problems).await),
+            Single::ListAll => return all(watch, problems).await.map(Read::of_all),
         }
     }
-    Read { memberships: small.memberships, is_for_all: false, joined: small.joined, small: small.now }
+    Ok(Read { memberships: small.memberships, is_for_all: false, joined: small.joined, small: small.now })
+}
+
+/// Everybody's memberships in the groups that the policy names.
+pub(super) async fn all(watch: &Watch<'_>, problems: &mut Vec<Problem>) -> Result<Memberships, store::Error> {
+    let mut lists = list(watch, &watch.policy.groups(), problems).await;
+    let left = Left::of_everybody(watch.store, &lists)?;
+    left::confirm(watch, &left, &mut lists, problems).await;
+    Ok(lists)
 }
 
 /// Lists the members of these groups.
-pub(super) async fn list(
-    watch: &Watch<'_>,
-    groups: &BTreeSet<GroupId>,
-    problems: &mut Vec<Problem>,
-) -> Memberships {
+async fn list(watch: &Watch<'_>, groups: &BTreeSet<GroupId>, problems: &mut Vec<Problem>) -> Memberships {
     let mut memberships = Memberships::default();
     for group in groups {
         match members(watch.graph, *group).await {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{Catalog, KnownUser, Presence, Problem, ProblemKind, Span, Timestamp, User, UserId};
+use crate::model::{
+    Catalog, KnownUser, Presence, Problem, ProblemKind, Span, Timestamp, Unreadable, User, UserId,
+};
 use crate::store::records::Seats;
 
 /// Users that may vanish between two observations without a doubt: administrators purge a few accounts.
@@ -31,6 +33,8 @@ pub(super) struct Look {
     live: u64,
     /// Live users without a word on their licences.
     silent: u64,
+    /// Of whom only the id is understood.
+    unread: Oddities,
 }
 
 impl Look {
@@ -53,13 +57,20 @@ impl Look {
         self.silent += u64::from(user.licenses.is_none());
     }
 
-    /// A server that leaves out what was asked for: who lost a licence would look as healthy as before.
-    pub(super) fn silence(&self) -> Option<Problem> {
-        let is_doubtful = self.silent > allowed(self.live) || self.silent > 0 && self.silent == self.live;
-        is_doubtful.then(|| Problem {
-            kind: ProblemKind::Malformed,
+    /// An entry of the listing that says nothing but whose it is.
+    pub(super) fn unreadable(&mut self, odd: &Unreadable) {
+        self.live += 1;
+        self.unread.note(odd);
+    }
+
+    /// Users of whom it is not known which licences they have: of a server that leaves out what was asked for, nobody
+    /// would lose one.
+    pub(super) fn oddities(&self) -> impl Iterator<Item = Problem> {
+        let silent = (self.silent > 0).then(|| Problem {
+            kind: oddness(self.silent, self.live),
             detail: format!("users: {} of {} came without assignedLicenses", self.silent, self.live),
-        })
+        });
+        silent.into_iter().chain(self.unread.problem("users", self.live))
     }
 
     pub(super) fn vanished(&self) -> &BTreeSet<UserId> {
@@ -81,11 +92,48 @@ fn allowed(users: u64) -> u64 {
     VANISHED_FLOOR.max((users as f64 * VANISHED_SHARE) as u64)
 }
 
+/// About a few odd users nothing is decided; many are no odd users but an odd server.
+fn oddness(odd: u64, users: u64) -> ProblemKind {
+    if odd > allowed(users) { ProblemKind::Malformed } else { ProblemKind::UserUnreadable }
+}
+
+/// Users of whom an answer tells nothing but the id, with one of them for people to look at.
+#[derive(Debug, Default)]
+pub(super) struct Oddities {
+    count: u64,
+    example: Option<Unreadable>,
+}
+
+impl Oddities {
+    pub(super) fn note(&mut self, odd: &Unreadable) {
+        self.count += 1;
+        self.example.get_or_insert_with(|| odd.clone());
+    }
+
+    /// `what` they are, and how many of those were seen in all.
+    pub(super) fn problem(&self, what: &str, seen: u64) -> Option<Problem> {
+        let Unreadable { id, fault, .. } = self.example.as_ref()?;
+        let detail =
+            format!("{} of {seen} {what} could not be understood, such as {id}: {fault}", self.count);
+        Some(Problem { kind: oddness(self.count, seen), detail })
+    }
+}
+
 /// Whether so many of the known users may vanish between two observations.
 pub(super) fn vanished(vanished: u64, known: u64) -> Option<Problem> {
     (vanished > allowed(known)).then(|| Problem {
         kind: ProblemKind::MassDisappearance,
         detail: format!("{vanished} of {known} known users are neither live nor deleted"),
+    })
+}
+
+/// Whether a delta may say of so many live users that they were removed, with no trace of them in the recycle bin.
+pub(super) fn removed(removed: u64, live: u64) -> Option<Problem> {
+    (removed > allowed(live)).then(|| Problem {
+        kind: ProblemKind::MassDisappearance,
+        detail: format!(
+            "the list of changes says that {removed} of {live} users were removed, and the recycle bin has none of them"
+        ),
     })
 }
 
@@ -111,6 +159,16 @@ pub(super) fn seats(before: Option<&Seats>, now: &Catalog, at: Timestamp) -> Opt
     })
 }
 
+/// A clock that was set while the tenant was read: nobody knows what the date of the observation is worth.
+pub fn clock_set(by: Span) -> Option<Problem> {
+    by.is_beyond(SKEW_TOLERATED).then(|| Problem {
+        kind: ProblemKind::ClockSkew,
+        detail: format!(
+            "the local clock was set by {by} while the tenant was read: the next pass looks again"
+        ),
+    })
+}
+
 fn apart(skew: Span) -> String {
     let size = Span::from_millis(skew.as_millis().saturating_abs());
     format!("{size} {} Graph's", if skew.is_negative() { "behind" } else { "ahead of" })
@@ -119,8 +177,7 @@ fn apart(skew: Span) -> String {
 /// The local clock against the `Date` header of Graph.
 pub(super) fn clock_skew(skew: Option<Span>) -> Option<Problem> {
     let skew = skew?;
-    let is_tolerated = skew <= SKEW_TOLERATED && Span::from_millis(-skew.as_millis()) <= SKEW_TOLERATED;
-    (!is_tolerated).then(|| Problem {
+    skew.is_beyond(SKEW_TOLERATED).then(|| Problem {
         kind: ProblemKind::ClockSkew,
         detail: format!("the local clock is {}: check time synchronisation", apart(skew)),
     })
@@ -138,5 +195,7 @@ mod tests {
         assert_eq!(behind, "the local clock is 1d behind Graph's: check time synchronisation");
         assert!(told(day).expect("far off").contains("1d ahead of Graph's"));
         assert_eq!(told(Span::ZERO), None);
+        assert_eq!(clock_set(Span::from_minutes(-4)), None);
+        assert!(clock_set(Span::from_minutes(-6)).expect("set").detail.contains("set by -6m"));
     }
 }

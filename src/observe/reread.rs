@@ -4,18 +4,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{DeletedUser, Error, UserPatch};
-use crate::model::{Problem, User, UserId};
+use crate::model::{Problem, Sighting, Unreadable, User, UserId};
+use crate::store::records::RecycleBin;
 
 use super::changes::Change;
+use super::plausible::Oddities;
 use super::{Watch, problem};
 
 /// What single reads say of one user.
 #[derive(Debug)]
 pub(super) enum Found {
     Live(Box<User>),
+    Unreadable(Unreadable),
     Deleted(Box<DeletedUser>),
     /// Neither among the live nor among the deleted users. Once is a doubt: replicas lag.
     Nowhere,
+}
+
+impl Found {
+    /// What to fold; `None` where there was nothing to see. The bin follows.
+    pub(super) fn into_sighting(self, bin: &mut RecycleBin) -> Option<Sighting> {
+        Some(match self {
+            Self::Live(live) => {
+                bin.remove(live.id);
+                Sighting::Live(*live)
+            }
+            Self::Unreadable(odd) => {
+                if !odd.is_deleted {
+                    bin.remove(odd.id);
+                }
+                Sighting::Unreadable(odd)
+            }
+            Self::Deleted(deleted) => {
+                bin.add(&deleted, &RecycleBin::default());
+                Sighting::Deleted { user: deleted.user, since: deleted.deleted }
+            }
+            Self::Nowhere => return None,
+        })
+    }
 }
 
 /// Reads each user singly. `listed` are deleted users that the listing of this observation showed.
@@ -29,8 +55,11 @@ pub(super) async fn read(
     let mut not_live = Vec::new();
     for (user, answer) in watch.graph.users_by_id(users).await {
         match (answer, listed.get(&user)) {
-            (Ok(Some(live)), _) => {
+            (Ok(Some(Ok(live))), _) => {
                 found.insert(user, Found::Live(Box::new(live)));
+            }
+            (Ok(Some(Err(odd))), _) => {
+                found.insert(user, Found::Unreadable(odd));
             }
             (Ok(None), Some(deleted)) => {
                 found.insert(user, Found::Deleted(Box::new(deleted.clone())));
@@ -42,8 +71,11 @@ pub(super) async fn read(
     if !not_live.is_empty() {
         for (user, answer) in watch.graph.deleted_users_by_id(&not_live).await {
             match answer {
-                Ok(Some(deleted)) => {
+                Ok(Some(Ok(deleted))) => {
                     found.insert(user, Found::Deleted(Box::new(deleted)));
+                }
+                Ok(Some(Err(odd))) => {
+                    found.insert(user, Found::Unreadable(odd));
                 }
                 Ok(None) => {
                     found.insert(user, Found::Nowhere);
@@ -66,10 +98,21 @@ pub(super) fn contradicted(
         (Some(Change::Removed { .. }), Found::Live(_)) => true,
         (Some(Change::Removed { is_purged }), Found::Nowhere) => !is_purged,
         (Some(Change::Removed { is_purged }), Found::Deleted(_)) => *is_purged,
-        (Some(Change::Unclear), _) => true,
+        (_, Found::Unreadable(_)) | (Some(Change::Unclear), _) => true,
         (None, _) => false,
     };
     found.iter().filter(is_contradicted).map(|(user, _)| *user).collect()
+}
+
+/// Tells of users that are not understood, of `live` ones in all.
+pub(super) fn oddity(found: &BTreeMap<UserId, Found>, live: u64) -> Option<Problem> {
+    let mut odd = Oddities::default();
+    for found in found.values() {
+        if let Found::Unreadable(unread) = found {
+            odd.note(unread);
+        }
+    }
+    odd.problem("users", live)
 }
 
 /// Whether the entry says what the single read says, as far as deltas go.

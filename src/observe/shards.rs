@@ -1,13 +1,13 @@
 //! The listing of all live users, in parts at a time where there are many: by the first character of the user
 //! principal name, because a listing cannot be split in any other way, and its pages come one after the other.
 //!
-//! Parts are trusted only as far as they bring everybody: a server that ignores the filter, refuses it or brings
-//! too few is asked for everybody at once.
+//! Parts are trusted only as far as they bring everybody: the last one holds whatever begins with an odd character. A
+//! server that ignores the filter, refuses it or brings too few is asked for everybody at once.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use crate::graph::{Client, Error, Pager, UserShard};
+use crate::graph::{Client, Error, Pager, Understood, UserShard};
 use crate::model::{Problem, ProblemKind, Sighting, User};
 use crate::store::{self, Stage};
 
@@ -52,7 +52,7 @@ pub(super) async fn live(
     let mut listed = Listed::default();
     if watch.cursor.live_users >= SPLIT_FROM && !watch.cursor.are_shards_refused {
         match split(watch.graph, stage).await {
-            Ok(count) if !is_short(watch.graph, count).await => {
+            Ok(parts) if !parts.is_short(watch.graph).await => {
                 return Ok(Listed { is_split: true, ..listed });
             }
             Ok(_) | Err(Unfit::Refused) => listed.are_shards_refused = true,
@@ -66,7 +66,7 @@ pub(super) async fn live(
     }
     let before = problems.len();
     let count = whole(watch.graph, stage, problems).await?;
-    if problems.len() == before && is_short(watch.graph, count).await {
+    if problems.len() == before && is_short(watch.graph, count, tolerated).await {
         let detail = format!("{count} users listed, Graph counts more");
         problems.push(Problem { kind: ProblemKind::Truncated, detail });
     }
@@ -95,66 +95,96 @@ async fn whole(graph: &Client, stage: &mut Stage, problems: &mut Vec<Problem>) -
     }
 }
 
+/// What the parts brought.
+struct Parts {
+    count: u64,
+    /// Also those whose names begin with an odd character.
+    has_others: bool,
+}
+
+impl Parts {
+    /// Without the last part one user less than Graph counts may be one who begins with an odd character.
+    async fn is_short(&self, graph: &Client) -> bool {
+        let tolerance = if self.has_others { tolerated } else { |_| 0 };
+        is_short(graph, self.count, tolerance).await
+    }
+}
+
+type Page = Vec<Understood<User>>;
+
 /// One part on its way.
 struct Part {
     shard: UserShard,
-    pages: Pager<User>,
+    pages: Pager<Understood<User>>,
+    /// Since it was begun last: who is seen twice must not stand for who is missing.
+    count: u64,
     listings: u32,
 }
 
-async fn split(graph: &Client, stage: &mut Stage) -> Result<u64, Unfit> {
-    let mut waiting = UserShard::usual().into_iter().map(|shard| Part::begin(graph, shard, 1));
+async fn split(graph: &Client, stage: &mut Stage) -> Result<Parts, Unfit> {
+    let shards = std::iter::once(UserShard::OTHERS).chain(UserShard::usual());
+    let mut waiting = shards.map(|shard| Part::begin(graph, shard, 1));
     let mut under_way: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).map(Part::next).collect();
-    let mut count = 0;
-    while let Some((part, page)) = under_way.next().await {
+    let mut parts = Parts { count: 0, has_others: true };
+    while let Some((mut part, page)) = under_way.next().await {
         match page {
             Ok(Some(page)) => {
-                if page.iter().any(|user| !part.shard.may_hold(&user.upn)) {
+                if page.iter().flatten().any(|user| !part.shard.may_hold(&user.upn)) {
                     return Err(Unfit::Refused);
                 }
-                count += push(stage, page).map_err(Unfit::Store)?;
+                part.count += push(stage, page).map_err(Unfit::Store)?;
                 under_way.push(part.next());
             }
-            Ok(None) => under_way.extend(waiting.next().map(Part::next)),
+            Ok(None) => {
+                parts.count += part.count;
+                under_way.extend(waiting.next().map(Part::next));
+            }
             Err(error) if error.is_expired_page() && part.listings < LISTINGS_MAX => {
                 under_way.push(Part::begin(graph, part.shard, part.listings + 1).next());
             }
             // 400 Request_UnsupportedQuery from Graph, 501 or 404 from stand-ins.
             Err(Error::Answer { answer, .. }) if matches!(answer.status, 400 | 404 | 501) => {
-                return Err(Unfit::Refused);
+                if part.shard != UserShard::OTHERS {
+                    return Err(Unfit::Refused);
+                }
+                tracing::debug!(status = answer.status, "users with odd names cannot be asked for here");
+                parts.has_others = false;
+                under_way.extend(waiting.next().map(Part::next));
             }
             Err(error) => return Err(Unfit::Failed(error)),
         }
     }
-    Ok(count)
+    Ok(parts)
 }
 
 impl Part {
     fn begin(graph: &Client, shard: UserShard, listings: u32) -> Self {
-        Self { shard, pages: graph.users(Some(shard)), listings }
+        Self { shard, pages: graph.users(Some(shard)), count: 0, listings }
     }
 
-    async fn next(mut self) -> (Self, Result<Option<Vec<User>>, Error>) {
+    async fn next(mut self) -> (Self, Result<Option<Page>, Error>) {
         let page = self.pages.next().await;
         (self, page)
     }
 }
 
-fn push(stage: &mut Stage, page: Vec<User>) -> Result<u64, store::Error> {
+fn push(stage: &mut Stage, page: Page) -> Result<u64, store::Error> {
     let count = page.len() as u64;
     for user in page {
-        stage.push(Sighting::Live(user))?;
+        stage.push(user.map_or_else(Sighting::Unreadable, Sighting::Live))?;
     }
     Ok(count)
 }
 
+/// Of so many users, so many may be missing: the index of the count lags.
+fn tolerated(counted: u64) -> u64 {
+    COUNT_TOLERANCE.max((counted as f64 * COUNT_TOLERANCE_SHARE) as u64)
+}
+
 /// Compares with Graph's own count where it is to be had.
-async fn is_short(graph: &Client, listed: u64) -> bool {
+async fn is_short(graph: &Client, listed: u64, tolerance: fn(u64) -> u64) -> bool {
     match graph.users_count().await {
-        Ok(counted) => {
-            let tolerated = COUNT_TOLERANCE.max((counted as f64 * COUNT_TOLERANCE_SHARE) as u64);
-            listed + tolerated < counted
-        }
+        Ok(counted) => listed + tolerance(counted) < counted,
         Err(error) => {
             tracing::debug!(%error, "the number of users cannot be read, the listing is not compared");
             false

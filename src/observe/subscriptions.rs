@@ -35,14 +35,12 @@ pub(super) async fn read(watch: &Watch<'_>) -> Result<Option<Vec<Subscription>>,
 }
 
 fn is_due(before: &Subscriptions, now: Timestamp) -> bool {
-    // A time in the future is none to wait for: clocks are set back.
-    let is_recent = |asked: Timestamp| asked <= now && now < asked + ASK_AGAIN;
-    !before.asked_at.is_some_and(is_recent)
+    !before.asked_at.is_some_and(|asked| asked.is_within(ASK_AGAIN, now))
 }
 
 async fn ask(watch: &Watch<'_>, before: &Subscriptions) -> Subscriptions {
     let answer = pin!(watch.graph.subscriptions());
-    let too_late = pin!(watch.clock.sleep(WAIT));
+    let too_late = pin!(watch.clock.deadline(WAIT));
     let failure = match select(answer, too_late).await {
         Either::Left((Ok(list), _)) => {
             return Subscriptions { list, read_at: Some(watch.started), failure: None, asked_at: None };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::invariant::{InvariantId, holds};
 use crate::model::{
-    Attempt, Cause, DIRECTORY_SETTLE, Drift, DriftKind, KnownUser, LedgerEntry, MailboxKind, OutcomeKind,
-    Pending, Presence, Reason, Timestamp, UserId, Verdict,
+    Attempt, Cause, DIRECTORY_SETTLE, Drift, DriftKind, KnownUser, LedgerEntry, OutcomeKind, Pending,
+    Presence, Reason, Timestamp, UserId, Verdict,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -33,8 +33,8 @@ pub struct Kept {
     pub events: Vec<RecentEvent>,
 }
 
-/// Brings the ledger up to date. Does nothing after an observation that may not be believed: unreadable is not absent,
-/// and not healed either.
+/// Brings the ledger up to date. Does nothing after an observation that may not be believed, and nothing about a user
+/// of whom it tells nothing: unreadable is not absent, and not healed either.
 pub fn update(books: &mut Books<'_>, findings: &Findings, observed: &Observed) -> Result<Kept, store::Error> {
     let mut kept = Kept::default();
     if !observed.observation.is_complete() {
@@ -44,6 +44,9 @@ pub fn update(books: &mut Books<'_>, findings: &Findings, observed: &Observed) -
         findings.drifts.iter().map(|drift| (drift.user, drift)).collect();
     let open: Vec<(UserId, LedgerEntry)> = books.store.open_ledger().collect::<Result<_, _>>()?;
     for (user, mut entry) in open {
+        if !drifts.contains_key(&user) && books.store.user(user)?.is_some_and(|known| known.is_unread()) {
+            continue;
+        }
         let before = entry.clone();
         books.judge(user, &mut entry, observed, &mut kept)?;
         books.compare(user, &mut entry, observed, &mut kept)?;
@@ -241,7 +244,9 @@ impl Books<'_> {
             _ if is_ours => "repaired",
             None => "vanished",
             Some(known) if is_healthy(known) => {
-                entry.healed = known.mailbox.primary_id.is_some().then_some(self.now);
+                // A mailbox without a licence that stays silent is told of, too, whether or not it can be recognised.
+                let is_asked = known.mailbox.primary_id.is_some() || !known.needs_license();
+                entry.healed = is_asked.then_some(self.now);
                 "healed_by_others"
             }
             // Something is wrong still, and no rule keeps it any more.
@@ -264,8 +269,7 @@ impl Books<'_> {
 }
 
 fn is_healthy(known: &KnownUser) -> bool {
-    let needs_license = known.mailbox.kind.as_ref().is_none_or(MailboxKind::needs_license);
-    known.presence == Presence::Live && (known.loss.is_none() || !needs_license)
+    known.presence == Presence::Live && (known.loss.is_none() || !known.needs_license())
 }
 
 /// After a crash: an intent without an outcome becomes a pending request, so that it is read back before anything is

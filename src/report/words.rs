@@ -52,6 +52,7 @@ pub fn problem(problem: &Problem) -> String {
         ProblemKind::SeatsJumped => "the number of seats jumped",
         ProblemKind::ClockSkew => "the clocks differ",
         ProblemKind::MailboxUnreadable => "a mailbox could not be read",
+        ProblemKind::UserUnreadable => "not understood",
     };
     format!("{what}: {}", one_line(&problem.detail))
 }

@@ -25,6 +25,7 @@ use super::acts::{self, Act, KeeperAct, TenantAct};
 use super::checker::{Broken, Checker, Ground, Pass, Pressed, broken};
 use super::keeper::{Disk, Keeper, Sabotage, Setting};
 use super::people::People;
+use super::request::Kind;
 use super::shape::Shape;
 use super::trace::Trace;
 use super::wire::{Death, Wire};
@@ -225,6 +226,9 @@ impl Run {
         let mut count = |what: String| *met.entry(what).or_default() += 1;
         for sent in self.wire.writes() {
             count(format!("write {}", sent.kind.label()));
+            if matches!(&sent.kind, Kind::Restore { new_name: Some(_), .. }) {
+                count("write restore under another name".to_owned());
+            }
             count(format!("answer {:?}", sent.seen));
         }
         for line in self.wire.journal.lines() {

@@ -94,13 +94,22 @@ impl World {
             shape,
             people,
             tenant,
-            faults: Faults::swarm(seed),
+            faults: faults(seed),
             has_batch: rng.chance(0.7),
             may_act: rng.chance(0.9),
             is_slow,
             steps: u32::try_from(rng.between(8, 20)).unwrap_or(8),
         }
     }
+}
+
+/// Hostile, and in every third world with entries that nobody can understand.
+fn faults(seed: u64) -> Faults {
+    let mut faults = Faults::swarm(seed);
+    if seed.is_multiple_of(3) {
+        faults.set_odd_entries(0.02);
+    }
+    faults
 }
 
 /// Gives each role what a rule can recognise it by, and takes the usage location from some.

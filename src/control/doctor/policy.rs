@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::Group;
-use crate::model::{Catalog, Entitlement, GroupId, KnownUser, Presence, Span, UserId};
+use crate::model::{Catalog, Entitlement, Group, GroupId, KnownUser, Presence, Reason, Span, UserId};
 use crate::policy::{Answer, Assign, KeepRule, Policy, Ruling};
 use crate::report::examination::{Area, Finding, Level};
 use crate::report::words;
@@ -30,6 +29,10 @@ pub struct Census {
     /// With a mailbox, and nothing names them.
     unnamed: Sample,
     undetermined: Sample,
+    /// The same of accounts that are deleted: nobody can ask any more.
+    lost_facts: Sample,
+    /// By position in `keep`: users of the rule about whom nothing can be decided.
+    undecided: BTreeMap<usize, u64>,
     fact: Option<String>,
     members: BTreeMap<GroupId, u64>,
     groups_read: BTreeSet<GroupId>,
@@ -77,12 +80,15 @@ impl Census {
                 *self.members.entry(*group).or_default() += 1;
             }
         }
+        let ruling = policy.ruling(known);
         for (index, rule) in policy.keep.iter().enumerate() {
             if rule.matcher.answer(known) == Answer::Yes {
                 *self.matched.entry(index).or_default() += 1;
+                let is_undecided = matches!(ruling, Ruling::Undetermined { .. });
+                *self.undecided.entry(index).or_default() += u64::from(is_undecided);
             }
         }
-        match policy.ruling(known) {
+        match ruling {
             Ruling::Keep(rule) => {
                 let index = policy.keep.iter().position(|candidate| std::ptr::eq(candidate, rule));
                 *self.decided.entry(index.unwrap_or_default()).or_default() += 1;
@@ -93,6 +99,9 @@ impl Census {
                 if has_mailbox && known.presence == Presence::Live {
                     self.unnamed.add(&known.user.upn);
                 }
+            }
+            Ruling::Undetermined { .. } if matches!(known.presence, Presence::Deleted { .. }) => {
+                self.lost_facts.add(&known.user.upn);
             }
             Ruling::Undetermined { fact } => {
                 self.undetermined.add(&known.user.upn);
@@ -162,6 +171,27 @@ pub fn age(age: Span, limit: Span) -> Option<Finding> {
     ))
 }
 
+/// New names for restored accounts in domains that are not the tenant's: Graph refuses them, at the worst moment.
+pub fn strange_domains(policy: &Policy, domains: &[String]) -> Vec<Finding> {
+    let strange = policy.keep.iter().filter_map(|rule| {
+        let domain = rule.restore.upn_if_taken.as_ref()?.domain();
+        let is_known = domains.is_empty() || domains.iter().any(|known| known.eq_ignore_ascii_case(domain));
+        (!is_known).then(|| {
+            Finding::new(
+                Level::Error,
+                Area::Policy,
+                format!(
+                    "rule \"{}\" ({}:{}) gives restored accounts names at {domain}, which is no verified domain here",
+                    rule.name, rule.file, rule.line
+                ),
+                "Graph refuses such a restore",
+                "write a domain of the tenant in `upn_if_taken`",
+            )
+        })
+    });
+    strange.collect()
+}
+
 fn rules(policy: &Policy, census: &Census) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, rule) in policy.keep.iter().enumerate() {
@@ -175,6 +205,14 @@ fn rules(policy: &Policy, census: &Census) -> Vec<Finding> {
                 format!("{place} matches nobody"),
                 "whoever was meant is not kept by it",
                 "look for a misspelt domain, department or group; `mailkeeper explain USER` says what matches",
+            ),
+            // Whose fault it is, is said once, below.
+            (0, _) if census.undecided.get(&index).is_some_and(|count| *count > 0) => Finding::new(
+                Level::Note,
+                Area::Policy,
+                format!("{place} decides about nobody at the moment: about some of its users nothing can be decided"),
+                "a fact is missing, for which an entry or rule above it asks",
+                "see the users that cannot be decided",
             ),
             (0, matched) => Finding::new(
                 Level::Warning,
@@ -230,6 +268,19 @@ fn unnamed(census: &Census) -> Vec<Finding> {
             "see Permissions above; after a new group in the policy, wait for one pass",
         ));
     }
+    if census.lost_facts.count > 0 {
+        findings.push(Finding::new(
+            Level::Warning,
+            Area::Policy,
+            format!(
+                "{} cannot be decided (such as {})",
+                words::how_many(census.lost_facts.count, "deleted account", "deleted accounts"),
+                census.lost_facts.examples()
+            ),
+            "they were deleted before the first observation, and are not restored",
+            Reason::DELETED_UNDETERMINED,
+        ));
+    }
     if census.unnamed.count > 0 {
         findings.push(Finding::new(
             Level::Note,
@@ -266,7 +317,7 @@ fn group(policy: &Policy, census: &Census, id: GroupId, answer: &GroupAnswer) ->
             return Some(Finding::new(Level::Warning, Area::Policy, what, "", "try again"));
         }
     };
-    let name = format!("group \"{}\" ({id})", group.display_name.as_deref().unwrap_or("without a name"));
+    let name = group.title();
     let members =
         census.groups_read.contains(&id).then(|| census.members.get(&id).copied().unwrap_or_default());
     let nested = direct.zip(members).map(|(direct, all)| all.saturating_sub(direct));
@@ -288,11 +339,9 @@ fn group(policy: &Policy, census: &Census, id: GroupId, answer: &GroupAnswer) ->
 
 /// Why a group by which a rule gives licences would not do so. `nested`: users that are only in groups inside it.
 fn unlicensing(name: &str, rule: &KeepRule, group: &Group, nested: u64) -> Option<Finding> {
-    let (what, why, to_do) = if group.is_dynamic {
-        ("is dynamic".to_owned(), "nobody can be put into it", "use another group, or `assign: direct`")
-    } else if group.on_premises_synced {
-        ("comes from on premises".to_owned(), "its members can only be changed there", "use a cloud group")
-    } else if group.licenses.is_empty() {
+    let (what, why, to_do) = if let Some((what, why)) = group.takes_nobody() {
+        (what.to_owned(), why, "use another group, or `assign: direct`")
+    } else if group.licenses.as_ref().is_some_and(Vec::is_empty) {
         (
             "gives no licence".to_owned(),
             "membership would not bring a mailbox back",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::model::{Span, Timestamp};
+use crate::model::{Problem, Span, Timestamp};
 use crate::report::examination::{Area, Finding, Level};
 use crate::report::status::PassOutcome;
 use crate::report::words;
@@ -137,7 +137,7 @@ fn observation(desk: &Desk, now: Timestamp) -> Vec<Finding> {
         desk.view().ok().and_then(|view| Some((view.last_pass.clone()?, view.last_observation.clone())));
     if let Some((pass, observation)) = last.filter(|(pass, _)| pass.outcome != PassOutcome::Done) {
         let problems = observation.map(|observation| observation.problems).unwrap_or_default();
-        let details: Vec<&str> = problems.iter().map(|problem| problem.detail.as_str()).collect();
+        let details: Vec<&str> = Problem::told(&problems).map(|problem| problem.detail.as_str()).collect();
         findings.push(Finding::new(
             Level::Error,
             Area::State,

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::control::testing::Office;
-use crate::sim::scenario::Company;
+use crate::control::{Answer, Person, Question};
+use crate::report::doubts;
+use crate::sim::administrator::DeletedFrom;
+use crate::sim::scenario::{Company, Role};
 
 /// Good, but for what the tests are about.
 fn policy(company: &Company) -> String {
@@ -31,6 +34,52 @@ async fn a_tenant_in_order_has_only_the_faults_of_its_policy() {
     assert!(is_place(&found[0].1, "rule \"sales\""), "{found:?}");
     assert!(found[0].1.ends_with("matches nobody"), "{found:?}");
     assert!(found[1].1.contains("1 id, never observed: 00000000-0000-0000-0000-00000000dead"), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_deleted_before_the_first_look_is_named_with_its_deadline_and_nobody_promises_to_learn_more()
+ {
+    let mut office = Office::open(true, policy);
+    let victim = office.company.of(Role::Staff).next().expect("there is staff");
+    let (victim, upn) = (victim.id, victim.user.user_principal_name.to_lowercase());
+    let now = office.now();
+    office.tenant().delete_user(now, victim, DeletedFrom::AdminCentre);
+    let deadline = (now + Span::from_days(30)).human();
+    office.pass_after(Span::from_minutes(10)).await;
+
+    let view = office.desk.view().expect("a pass was made");
+    let status = doubts::sentences(&view, office.now()).join("\n");
+    let line = status.lines().find(|line| line.contains(&upn)).unwrap_or_else(|| panic!("{status}"));
+    assert!(line.contains(&deadline), "{line}");
+    assert!(status.contains("restores it by hand") && !status.contains("next passes"), "{status}");
+    assert_eq!(view.earliest_deadline(), Some(now + Span::from_days(30)));
+    let explained = match office.desk.answer(&Question::Explain { user: upn.clone() }, &person()) {
+        Some(Ok(Answer::Explanation { explanation })) => explanation.to_text(),
+        other => panic!("{other:?}"),
+    };
+    assert!(explained.contains(&deadline) && explained.contains("restores it by hand"), "{explained}");
+    let found = examine(&office.desk).await.findings;
+    let found = found.iter().find(|finding| finding.what.contains(&upn)).expect("doctor names it");
+    assert!(found.what.starts_with("1 deleted account cannot be decided"), "{}", found.what);
+    assert!(found.to_do.contains("restores it by hand"), "{}", found.to_do);
+}
+
+fn person() -> Person {
+    Person { name: "carl (uid 1000)".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_name_in_a_foreign_domain_is_found_before_anybody_needs_it() {
+    let foreign = |company: &Company| {
+        let restore = "on_deleted: act\n    restore: { upn_if_taken: \"*-back@fabrikam.com\" }";
+        policy(company).replace("on_deleted: act", restore)
+    };
+    let found = examined(&Office::open(true, foreign)).await;
+    let is_named = |what: &str| what.contains("names at fabrikam.com, which is no verified domain here");
+    assert!(found.iter().any(|(level, what)| *level == Level::Error && is_named(what)), "{found:?}");
+    let own = |company: &Company| foreign(company).replace("fabrikam.com", &company.domain);
+    let found = examined(&Office::open(true, own)).await;
+    assert!(!found.iter().any(|(_, what)| what.contains("verified domain")), "{found:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,12 +1,12 @@
 //! The reads of the directory: users, deleted users, products, subscriptions, groups.
 
-use crate::model::{GroupId, Sku, Subscription, Timestamp, User, UserId};
+use crate::model::{Group, GroupId, Sku, Subscription, Timestamp, User, UserId};
 
 use super::super::error::{Error, ErrorAnswer, RequestIds};
 use super::super::link::GraphUrl;
 use super::super::request::{self, Endpoint, UserShard};
 use super::super::response::{
-    Audit, DeletedUser, Group, Organization, decode_audits, decode_count, decode_deleted_user,
+    Audit, DeletedUser, Organization, Understood, decode_audits, decode_count, decode_deleted_user,
     decode_deleted_users, decode_group, decode_member_ids, decode_organization, decode_skus,
     decode_subscriptions, decode_user, decode_users,
 };
@@ -33,9 +33,9 @@ impl Client {
         self.read(&request::organization(), decode_organization).await
     }
 
-    /// Every live user, or those of one shard, page by page. An error of [`Pager::next`] may be followed by another
-    /// call, which asks for the same page again.
-    pub fn users(&self, shard: Option<UserShard>) -> Pager<User> {
+    /// Every live user, or those of one shard, page by page, those too of whom only the id is understood. An error of
+    /// [`Pager::next`] may be followed by another call, which asks for the same page again.
+    pub fn users(&self, shard: Option<UserShard>) -> Pager<Understood<User>> {
         Pager::new(self.clone(), request::users(shard), decode_users)
     }
 
@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// Every soft-deleted user, page by page.
-    pub fn deleted_users(&self) -> Pager<DeletedUser> {
+    pub fn deleted_users(&self) -> Pager<Understood<DeletedUser>> {
         Pager::new(self.clone(), request::deleted_users(), decode_deleted_users)
     }
 
@@ -79,7 +79,7 @@ impl Client {
     ///
     /// # Errors
     /// As every read.
-    pub async fn user(&self, id: UserId) -> Result<Option<User>, Error> {
+    pub async fn user(&self, id: UserId) -> Result<Option<Understood<User>>, Error> {
         absent_as_none(self.read(&request::user(id), decode_user).await, is_not_found)
     }
 
@@ -87,7 +87,7 @@ impl Client {
     ///
     /// # Errors
     /// As every read.
-    pub async fn deleted_user(&self, id: UserId) -> Result<Option<DeletedUser>, Error> {
+    pub async fn deleted_user(&self, id: UserId) -> Result<Option<Understood<DeletedUser>>, Error> {
         let user = self.read(&request::deleted_user(id), decode_deleted_user).await;
         absent_as_none(user, is_not_found).map(Option::flatten)
     }

@@ -12,7 +12,9 @@ use crate::model::{GroupId, User, UserId};
 
 use super::super::error::{Error, ErrorAnswer, RequestIds};
 use super::super::request::{self, GROUPS_PER_CHECK, Request};
-use super::super::response::{Decoded, DeletedUser, decode_deleted_user, decode_held_groups, decode_user};
+use super::super::response::{
+    Decoded, DeletedUser, Understood, decode_deleted_user, decode_held_groups, decode_user,
+};
 use super::super::transport::HttpResponse;
 use super::batch::{PARTS, Question, in_order, part_error};
 use super::directory::is_not_found;
@@ -49,13 +51,16 @@ struct Single<T> {
 
 impl Client {
     /// As [`Client::user`], for many.
-    pub async fn users_by_id(&self, users: &[UserId]) -> AnswersByUser<Option<User>> {
+    pub async fn users_by_id(&self, users: &[UserId]) -> AnswersByUser<Option<Understood<User>>> {
         let decode = |body: &[u8]| decode_user(body).map(Some);
         self.many(users, &Single { ask: Ask::User, decode, absent: not_found }).await
     }
 
     /// As [`Client::deleted_user`], for many.
-    pub async fn deleted_users_by_id(&self, users: &[UserId]) -> AnswersByUser<Option<DeletedUser>> {
+    pub async fn deleted_users_by_id(
+        &self,
+        users: &[UserId],
+    ) -> AnswersByUser<Option<Understood<DeletedUser>>> {
         let single = Single { ask: Ask::DeletedUser, decode: decode_deleted_user, absent: not_found };
         self.many(users, &single).await
     }

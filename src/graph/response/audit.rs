@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::model::{Actor, ActorKind, SkuId, Timestamp};
 
 use super::super::error::tame;
-use super::{Decoded, Page, page};
+use super::{Decoded, Entries, Page, page};
 
 /// One entry, as far as it concerns licences and accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ struct AuditWire {
     activity_display_name: Option<String>,
     result: Option<String>,
     initiated_by: Option<InitiatorWire>,
-    target_resources: Option<Vec<TargetWire>>,
+    target_resources: Option<Entries<TargetWire>>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +62,7 @@ struct ApplicationWire {
 #[serde(rename_all = "camelCase")]
 struct TargetWire {
     id: Option<String>,
-    modified_properties: Option<Vec<ModifiedWire>>,
+    modified_properties: Option<Entries<ModifiedWire>>,
 }
 
 #[derive(Deserialize)]
@@ -83,8 +83,8 @@ pub(in super::super) fn decode_audits(body: &[u8]) -> Decoded<Page<Audit>> {
             by: wire.initiated_by.and_then(InitiatorWire::into_actor),
             targets: wire
                 .target_resources
-                .unwrap_or_default()
                 .into_iter()
+                .flatten()
                 .filter_map(TargetWire::into_target)
                 .collect(),
         })
@@ -105,7 +105,7 @@ impl InitiatorWire {
 
 impl TargetWire {
     fn into_target(self) -> Option<AuditTarget> {
-        let licences = self.modified_properties.unwrap_or_default().into_iter();
+        let licences = self.modified_properties.into_iter().flatten();
         let licences = licences.filter(|property| {
             let name = property.display_name.as_deref().unwrap_or_default();
             name.to_ascii_lowercase().contains("assignedlicense")

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{CapabilityStatus, PlanId, User, UserType};
+use crate::model::{CapabilityStatus, License, PlanId, User, UserType};
 
 use super::super::transport::HttpResponse;
 use super::*;
@@ -18,7 +18,7 @@ fn bytes(body: &Value) -> Vec<u8> {
 fn one_user(more: Value) -> Decoded<User> {
     let mut user = json!({ "id": ID, "userPrincipalName": "adams@contoso.com" });
     user.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
-    decode_user(&bytes(&user))
+    decode_user(&bytes(&user)).and_then(|user| user.map_err(|odd| odd.fault))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_full_user_is_read_whole() {
     let body = include_bytes!("../../../tests/data/graph/users-page.json");
     let page = decode_users(body).expect("the documented shape");
     assert!(page.next.is_some_and(|link| link.contains("$skiptoken=")));
-    let user = &page.items[0];
+    let user = page.items[0].as_ref().expect("understood");
     assert_eq!((user.upn.as_str(), &user.user_type), ("adams@contoso.com", &UserType::Member));
     assert_eq!(user.created, Timestamp::parse("2019-04-02T08:11:05Z"));
     assert_eq!(user.licenses()[0].disabled_plans.len(), 1);
@@ -39,11 +39,42 @@ fn a_full_user_is_read_whole() {
     assert_eq!(user.assignments.iter().filter(|state| state.by_group.is_some()).count(), 1);
     assert!(!user.provisioning_errors[0].is_resolved);
     // The second one says next to nothing.
-    let bare = &page.items[1];
+    let bare = page.items[1].as_ref().expect("understood");
     assert_eq!(
         (bare.licenses.as_ref(), bare.mail.as_ref(), &bare.user_type),
         (None, None, &UserType::Unknown)
     );
+}
+
+#[test]
+fn an_odd_user_does_not_hide_the_others() {
+    let other = "7e06b566-15f3-4013-8bf8-79874d52e68a";
+    let entries = [
+        json!({ "id": other, "userPrincipalName": "lee@contoso.com" }),
+        json!({ "id": ID, "userPrincipalName": "adams@contoso.com", "assignedLicenses": "E5" }),
+        json!({ "id": ID, "userPrincipalName": null }),
+        json!({ "id": ID, "userPrincipalName": "adams@contoso.com", "accountEnabled": "yes" }),
+    ];
+    for odd in &entries[1..] {
+        let page =
+            json!({ "value": [odd, entries[0]], "@odata.nextLink": "https://graph.microsoft.com/v1.0/x" });
+        let page = decode_users(&bytes(&page)).expect("a page");
+        let [Err(unreadable), Ok(user)] = page.items.as_slice() else { panic!("{:?}", page.items) };
+        assert_eq!((unreadable.id.to_string().as_str(), user.upn.as_str()), (ID, "lee@contoso.com"));
+        assert!(!unreadable.fault.is_empty() && page.next.is_some(), "{unreadable:?}");
+        assert!(matches!(decode_user(&bytes(odd)), Ok(Err(alone)) if alone == *unreadable));
+    }
+    let half = format!(r#"{{"value":[{{"id":"{ID}","userPrincipalName":"\ud800"}}]}}"#);
+    let page = decode_users(half.as_bytes()).expect("half a character is half a character of one user");
+    assert!(matches!(&page.items[..], [Err(odd)] if odd.id.to_string() == ID));
+    let delta = json!({ "value": [entries[1]], "@odata.deltaLink": "https://graph.microsoft.com/v1.0/x" });
+    let delta = decode_delta(&bytes(&delta)).expect("a page");
+    assert!(matches!(&delta.items[..], [DeltaItem::Unreadable(odd)] if odd.id.to_string() == ID));
+    // Whose entry it is must be told: it could be anybody.
+    for stranger in [json!({ "userPrincipalName": "adams@contoso.com" }), json!("adams"), json!({ "id": 7 })]
+    {
+        assert!(decode_users(&bytes(&json!({ "value": [entries[0], stranger] }))).is_err(), "{stranger}");
+    }
 }
 
 #[test]
@@ -58,9 +89,12 @@ fn null_absent_and_new_values_are_told_apart() {
     );
     // Not nullable in the schema: read as "not said", never as "none".
     assert_eq!(one_user(json!({ "assignedLicenses": null })).expect("readable").licenses, None);
-    // Ids inside are nullable: an entry without one is left out, and does not cost us the page.
+    // What is held and not named could be anything.
+    let unnamed = json!({ "assignedLicenses": [{ "skuId": null, "disabledPlans": [] }] });
+    assert_eq!(one_user(unnamed), Err("a licence without skuId".to_owned()));
+    // Ids elsewhere are nullable, too: an entry without one is left out, and does not cost us the user.
     let nulls = json!({
-        "assignedLicenses": [{ "skuId": null, "disabledPlans": [] }, { "skuId": SKU, "disabledPlans": null }],
+        "assignedLicenses": [{ "skuId": SKU, "disabledPlans": null }],
         "assignedPlans": [{ "servicePlanId": null, "capabilityStatus": "Enabled" }, { "servicePlanId": PLAN }],
         "licenseAssignmentStates": [{ "skuId": null, "assignedByGroup": "sales" }],
     });
@@ -72,10 +106,50 @@ fn null_absent_and_new_values_are_told_apart() {
 }
 
 #[test]
+fn entries_that_may_be_empty_cost_only_themselves() {
+    let plans =
+        json!([null, { "servicePlanId": null, "servicePlanName": "NAMELESS" }, { "servicePlanId": PLAN }]);
+    let skus = json!({ "value": [
+        { "skuId": null, "skuPartNumber": "NAMELESS" },
+        { "skuId": SKU, "skuPartNumber": "SPE_E3", "servicePlans": plans },
+    ] });
+    let skus = decode_skus(&bytes(&skus)).expect("readable").items;
+    let plans: Vec<String> = skus[0].plans.iter().map(|plan| plan.id.to_string()).collect();
+    assert_eq!((skus.len(), plans), (1, vec![PLAN.to_owned()]));
+
+    // A product id is a text in this list.
+    let ids = [json!(null), json!(""), json!("SPE_E3"), json!(SKU)];
+    let subscriptions: Vec<Value> = ids.iter().map(|id| json!({ "skuId": id, "totalLicenses": 5 })).collect();
+    let page = json!({ "@odata.nextLink": "next", "value": subscriptions });
+    let page = decode_subscriptions(&bytes(&page)).expect("readable");
+    let ids: Vec<String> = page.items.iter().map(|subscription| subscription.sku.to_string()).collect();
+    assert_eq!((ids, page.next.as_deref()), (vec![SKU.to_owned()], Some("next")));
+
+    // Lists of the schema hold nulls where it says "nullable".
+    let license = json!({ "skuId": SKU, "disabledPlans": [null, PLAN] });
+    let user = one_user(json!({
+        "assignedLicenses": [null, license], "assignedPlans": [null], "licenseAssignmentStates": [null, license],
+        "serviceProvisioningErrors": [null, {}], "proxyAddresses": [null, "SMTP:adams@contoso.com"],
+    }));
+    let user = user.expect("readable");
+    assert_eq!((user.licenses().len(), user.licenses()[0].disabled_plans.len(), user.plans.len()), (1, 1, 0));
+    assert_eq!((user.assignments.len(), user.provisioning_errors.len()), (1, 1));
+    assert_eq!(user.proxy_addresses, ["SMTP:adams@contoso.com"]);
+    let group = json!({ "id": ID, "groupTypes": [null, "Unified"], "assignedLicenses": [null, license] });
+    assert_eq!(decode_group(&bytes(&group)).expect("readable").licenses.map(|all| all.len()), Some(1));
+    let entry = json!({ "activityDateTime": "2026-11-20T08:02:00Z",
+        "targetResources": [null, { "id": "7", "modifiedProperties": [null] }] });
+    assert_eq!(
+        decode_audits(&bytes(&json!({ "value": [entry] }))).expect("readable").items[0].targets.len(),
+        1
+    );
+}
+
+#[test]
 fn hostile_bodies_are_errors() {
     let deep = format!("{{\"value\":[],\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     let deep_inside = format!("{{\"value\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    let cases: [&[u8]; 17] = [
+    let cases: [&[u8]; 16] = [
         b"",
         b"   ",
         b"null",
@@ -89,7 +163,6 @@ fn hostile_bodies_are_errors() {
         b"{\"value\":[{}]}",
         b"{\"value\":[null]}",
         b"{\"value\":[{\"id\":\"not a guid\",\"userPrincipalName\":\"a\"}]}",
-        b"{\"value\":[{\"id\":\"6ea91a8d-e32e-41a1-b7bd-d2d185eed0e0\",\"userPrincipalName\":\"\\ud800\"}]}",
         b"{\"value\":[],\"@odata.nextLink\":7}",
         b"{\"value\":[],\"@odata.nextLink\":\"a\",\"@odata.deltaLink\":\"b\"}",
         b"\xff\xfe{\"value\":[]}",
@@ -122,7 +195,7 @@ fn deleted_users_get_their_names_back() {
     let deleted = |upn: &str| {
         let user = json!({ "id": ID, "userPrincipalName": upn, "deletedDateTime": "2026-09-01T16:56:36Z" });
         let page = decode_deleted_users(&bytes(&json!({ "value": [user] }))).expect("readable");
-        page.items.into_iter().next().expect("one").user.upn
+        page.items.into_iter().next().expect("one").expect("understood").user.upn
     };
     assert_eq!(deleted("6ea91a8de32e41a1b7bdd2d185eed0e0adams@contoso.com"), "adams@contoso.com");
     assert_eq!(deleted("6EA91A8DE32E41A1B7BDD2D185EED0E0Adams@contoso.com"), "Adams@contoso.com");
@@ -131,13 +204,19 @@ fn deleted_users_get_their_names_back() {
     assert_eq!(deleted(other), other);
     assert_eq!(deleted("6ea91a8de32e41a1b7bdd2d185eed0e0"), "6ea91a8de32e41a1b7bdd2d185eed0e0");
     assert_eq!(deleted("\u{e9}"), "\u{e9}");
-    // Without the time of deletion there is no deadline to compute.
+    // Deleted all the same, at no time that anybody could believe.
     for bad in [json!(null), json!("soon")] {
         let user = json!({ "id": ID, "userPrincipalName": "a@b", "deletedDateTime": bad });
-        assert!(decode_deleted_users(&bytes(&json!({ "value": [user] }))).is_err());
+        let page = decode_deleted_users(&bytes(&json!({ "value": [user] }))).expect("readable");
+        assert_eq!(page.items[0].as_ref().expect("understood").deleted, Timestamp::LATEST);
     }
     let group = json!({ "@odata.type": "#microsoft.graph.group", "id": ID, "displayName": "G" });
     assert_eq!(decode_deleted_user(&bytes(&group)), Ok(None));
+    let untyped = json!({ "id": ID, "displayName": "G", "groupTypes": ["Unified"], "mail": "g@contoso.com" });
+    assert_eq!(decode_deleted_user(&bytes(&untyped)), Ok(None));
+    let nameless = json!({ "id": ID, "displayName": "Who" });
+    let odd = decode_deleted_user(&bytes(&nameless)).expect("an id").expect("a user").expect_err("no name");
+    assert!(odd.is_deleted && odd.id.to_string() == ID, "{odd:?}");
 }
 
 #[test]
@@ -193,7 +272,9 @@ fn the_small_bodies_are_read() {
     let group = json!({ "id": ID, "displayName": "Staff", "groupTypes": ["DynamicMembership"],
         "assignedLicenses": [{ "skuId": SKU, "disabledPlans": [PLAN] }] });
     let group = decode_group(&bytes(&group)).expect("readable");
-    assert!(group.is_dynamic && !group.on_premises_synced && group.licenses.len() == 1);
+    assert!(
+        group.is_dynamic && !group.on_premises_synced && group.licenses.is_some_and(|all| all.len() == 1)
+    );
 
     let organization = json!({ "value": [{ "id": ID, "verifiedDomains": [{ "name": "Contoso.com" }, {}] }] });
     assert_eq!(decode_organization(&bytes(&organization)).expect("readable").domains, ["contoso.com"]);
@@ -246,10 +327,11 @@ fn samples_of_the_official_reference_are_read() {
     let document: Value = serde_json::from_slice(&text).expect("JSON");
     let mut read = 0;
     for sample in document["samples"].as_array().expect("samples") {
-        let (method, url) = (&sample["request"]["method"], sample["request"]["url"].as_str().expect("a URL"));
+        let [method, url] = ["method", "url"].map(|name| sample["request"][name].as_str().expect("a text"));
         let body = &sample["response"]["body"];
-        // Some samples are generated: placeholders for ids, listings without ids, one object where a list belongs.
-        if method != "GET" || body.to_string().contains("-value\"") {
+        // Some samples are generated: placeholders for ids, listings without ids, one object where a list belongs (all
+        // those of one user are that).
+        if method == "GET" && body.to_string().contains("-value\"") {
             continue;
         }
         let path = url.strip_prefix("https://graph.microsoft.com/v1.0").expect("of Graph");
@@ -257,22 +339,31 @@ fn samples_of_the_official_reference_are_read() {
         let listed_ids =
             body["value"].as_array().is_some_and(|all| all.iter().all(|item| item["id"].is_string()));
         let bytes = bytes(body);
-        let outcome = match path {
-            "/subscribedSkus" => decode_skus(&bytes).map(|page| page.items.len()),
-            "/directory/subscriptions" => decode_subscriptions(&bytes).map(|page| page.items.len()),
-            "/organization" => decode_organization(&bytes).map(|_| 1),
-            "/users/$count" => decode_count(body.as_str().expect("text").as_bytes()).map(|_| 1),
-            "/me/mailboxSettings/userPurpose" => decode_mailbox_kind(&bytes).map(|_| 1),
-            "/users/delta" if listed_ids => decode_delta(&bytes).map(|page| page.items.len()),
-            _ if path.contains("embers") && listed_ids => {
+        let outcome = match (method, path) {
+            ("GET", "/subscribedSkus") => decode_skus(&bytes).map(|page| page.items.len()),
+            ("GET", "/directory/subscriptions") => decode_subscriptions(&bytes).map(|page| page.items.len()),
+            ("GET", "/organization") => decode_organization(&bytes).map(|_| 1),
+            ("GET", "/users/$count") => decode_count(body.as_str().expect("text").as_bytes()).map(|_| 1),
+            ("GET", "/me/mailboxSettings/userPurpose") => decode_mailbox_kind(&bytes).map(|_| 1),
+            ("GET", "/users/delta") if listed_ids => decode_delta(&bytes).map(|page| page.items.len()),
+            // A group.
+            ("GET", "/directory/deletedItems/*") => {
+                decode_deleted_user(&bytes).map(|user| usize::from(user.is_none()))
+            }
+            ("GET", _) if path.starts_with("/auditLogs/directoryAudits") => {
+                decode_audits(&bytes).map(|page| page.items.len())
+            }
+            ("GET", _) if path.contains("embers") && listed_ids => {
                 decode_member_ids(&bytes).map(|page| page.items.len())
             }
+            // What a write is believed by.
+            ("POST" | "PATCH", _) if body.is_object() => decode_object(&bytes).map(|()| 1),
             _ => continue,
         };
         assert!(outcome.as_ref().is_ok_and(|items| *items > 0), "{method} {url}: {outcome:?}");
         read += 1;
     }
-    assert!(read >= 10, "only {read} samples were relevant");
+    assert!(read >= 20, "only {read} samples were relevant");
 }
 
 mod properties {

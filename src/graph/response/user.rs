@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::model::{
     AssignedPlan, CapabilityStatus, GroupId, License, LicenseAssignment, PlanId, ProvisioningError, SkuId,
-    Timestamp, User, UserId, UserType,
+    Timestamp, Unreadable, User, UserId, UserType,
 };
 
-use super::Decoded;
+use super::{Decoded, Entries, licenses};
 
 /// Absent: outer `None`; `null`: `Some(None)`.
 type Said<T> = Option<Option<T>>;
@@ -28,12 +29,14 @@ pub(super) struct UserWire {
     #[serde(rename = "@removed")]
     removed: Option<RemovedWire>,
     user_principal_name: Option<String>,
+    /// Only groups have it.
+    group_types: Option<IgnoredAny>,
     #[serde(default, deserialize_with = "said")]
     display_name: Said<String>,
     #[serde(default, deserialize_with = "said")]
     mail: Said<String>,
     #[serde(default, deserialize_with = "said")]
-    proxy_addresses: Said<Vec<String>>,
+    proxy_addresses: Said<Entries<String>>,
     #[serde(default, deserialize_with = "said")]
     account_enabled: Said<bool>,
     #[serde(default, deserialize_with = "said")]
@@ -58,12 +61,12 @@ pub(super) struct UserWire {
     #[serde(default, deserialize_with = "said")]
     deleted_date_time: Said<String>,
     /// Not nullable in the schema: a `null` says nothing, and is not read as "no licences".
-    assigned_licenses: Option<Vec<LicenseWire>>,
-    assigned_plans: Option<Vec<PlanWire>>,
+    assigned_licenses: Option<Entries<LicenseWire>>,
+    assigned_plans: Option<Entries<PlanWire>>,
     #[serde(default, deserialize_with = "said")]
-    license_assignment_states: Said<Vec<AssignmentWire>>,
+    license_assignment_states: Said<Entries<AssignmentWire>>,
     #[serde(default, deserialize_with = "said")]
-    service_provisioning_errors: Said<Vec<ProvisioningWire>>,
+    service_provisioning_errors: Said<Entries<ProvisioningWire>>,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +79,7 @@ struct RemovedWire {
 #[serde(rename_all = "camelCase")]
 pub(super) struct LicenseWire {
     sku_id: Option<SkuId>,
-    disabled_plans: Option<Vec<PlanId>>,
+    disabled_plans: Option<Entries<PlanId>>,
 }
 
 impl LicenseWire {
@@ -108,7 +111,7 @@ impl PlanWire {
 #[serde(rename_all = "camelCase")]
 struct AssignmentWire {
     sku_id: Option<SkuId>,
-    disabled_plans: Option<Vec<PlanId>>,
+    disabled_plans: Option<Entries<PlanId>>,
     assigned_by_group: Option<String>,
     state: Option<String>,
     error: Option<String>,
@@ -159,7 +162,8 @@ impl From<ProvisioningWire> for ProvisioningError {
 pub struct DeletedUser {
     /// With the principal name that the user had when alive.
     pub user: User,
-    /// `deletedDateTime`, the directory's own clock.
+    /// `deletedDateTime`, the directory's own clock; [`Timestamp::LATEST`] where there is none that can be read. A date
+    /// in the future dates nothing: the user is deleted all the same.
     pub deleted: Timestamp,
 }
 
@@ -170,6 +174,8 @@ pub enum DeltaItem {
     Changed(Box<UserPatch>),
     /// Soft-deleted (`is_purged` false) or gone for good.
     Removed { id: UserId, is_purged: bool },
+    /// Something about this user.
+    Unreadable(Unreadable),
 }
 
 /// The properties of one user that one delta entry carries. Outer `None`: not said, so unchanged as far as is known.
@@ -239,18 +245,26 @@ impl UserPatch {
 }
 
 impl UserWire {
+    pub(super) fn id(&self) -> UserId {
+        self.id
+    }
+
+    /// By its type where that is named; samples of Microsoft's show a deleted group without it.
     pub(super) fn is_another_type(&self) -> bool {
-        self.odata_type.as_deref().is_some_and(|name| !name.eq_ignore_ascii_case("#microsoft.graph.user"))
+        match self.odata_type.as_deref() {
+            Some(name) => !name.eq_ignore_ascii_case("#microsoft.graph.user"),
+            None => self.group_types.is_some() && self.user_principal_name.is_none(),
+        }
     }
 
     pub(super) fn into_user(self) -> Decoded<User> {
         self.into_patch()?.into_user().ok_or_else(|| "a user without userPrincipalName".to_owned())
     }
 
-    pub(super) fn into_deleted(self) -> Decoded<DeletedUser> {
+    pub(super) fn into_deleted(mut self) -> Decoded<DeletedUser> {
+        let date = self.deleted_date_time.take().flatten();
+        let deleted = date.as_deref().and_then(Timestamp::parse).unwrap_or(Timestamp::LATEST);
         let mut patch = self.into_patch()?;
-        let deleted =
-            patch.deleted.flatten().ok_or_else(|| "a deleted user without deletedDateTime".to_owned())?;
         patch.upn = patch.upn.map(|upn| demangled(patch.id, upn));
         let user = patch.into_user().ok_or_else(|| "a deleted user without userPrincipalName".to_owned())?;
         Ok(DeletedUser { user, deleted })
@@ -269,17 +283,19 @@ impl UserWire {
     }
 
     pub(super) fn into_patch(self) -> Decoded<UserPatch> {
-        let assignments = self.license_assignment_states.map(Option::unwrap_or_default);
-        let assignments = assignments.map(|entries| {
-            let readable = entries.into_iter().filter_map(|entry| entry.into_assignment().transpose());
+        let assignments = self.license_assignment_states.map(|entries| {
+            let readable =
+                entries.into_iter().flatten().filter_map(|entry| entry.into_assignment().transpose());
             readable.collect::<Decoded<Vec<_>>>()
         });
+        let named = |all| licenses(all).ok_or_else(|| "a licence without skuId".to_owned());
+        let held = self.assigned_licenses.map(named).transpose()?;
         Ok(UserPatch {
             id: self.id,
             upn: self.user_principal_name.filter(|upn| !upn.is_empty()),
             display_name: self.display_name,
             mail: self.mail,
-            proxy_addresses: self.proxy_addresses.map(Option::unwrap_or_default),
+            proxy_addresses: self.proxy_addresses.map(|all| all.into_iter().flatten().collect()),
             account_enabled: self.account_enabled,
             user_type: self.user_type.map(user_type),
             department: self.department,
@@ -292,9 +308,7 @@ impl UserWire {
             immutable_id: self.on_premises_immutable_id,
             created: self.created_date_time.as_deref().and_then(Timestamp::parse),
             deleted: self.deleted_date_time.map(deletion_time).transpose()?,
-            licenses: self
-                .assigned_licenses
-                .map(|all| all.into_iter().filter_map(LicenseWire::into_license).collect()),
+            licenses: held,
             plans: self.assigned_plans.map(|all| all.into_iter().filter_map(PlanWire::into_plan).collect()),
             assignments: assignments.transpose()?,
             provisioning_errors: self

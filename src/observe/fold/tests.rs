@@ -7,7 +7,10 @@ use crate::diff::tests::world::{
     E3, E5, ENTERPRISE, GROUP, NOW, TEAMS, context, healed, looks, memberships, shows, sighting, traits,
     world,
 };
-use crate::model::{AssignedPlan, CapabilityStatus, ProbeAnswer, ProvisioningError, Sku, SkuPlan, Units};
+use crate::model::{
+    AssignedPlan, CapabilityStatus, MailboxKind, ProbeAnswer, ProvisioningError, Sku, SkuPlan, Units,
+    Unreadable,
+};
 
 const ID: UserId = UserId::from_u128(1);
 const MINUTES: Span = Span::from_minutes(10);
@@ -72,6 +75,10 @@ fn user(licenses: &[(crate::model::SkuId, &[crate::model::PlanId])]) -> User {
     let status = if licenses.is_empty() { CapabilityStatus::Deleted } else { CapabilityStatus::Enabled };
     user.plans = vec![AssignedPlan { plan: ENTERPRISE, status, assigned: None }];
     user
+}
+
+fn unreadable(is_deleted: bool) -> Sighting {
+    Sighting::Unreadable(Unreadable { id: ID, is_deleted, fault: "odd".to_owned() })
 }
 
 fn hold(created: Timestamp) -> ProvisioningError {
@@ -177,6 +184,70 @@ fn what_became_of_the_licence_while_the_user_was_nowhere_is_not_known() {
     story.see(None);
     let loss = story.without().loss.clone().expect("it came back without");
     assert_eq!((loss.last_with, loss.noticed), (None, story.observed));
+}
+
+#[test]
+fn what_is_not_said_of_licences_is_neither_kept_nor_lost() {
+    let silent = || Sighting::Live(User { licenses: None, ..user(&[]) });
+    for odd in [unreadable(false), silent()] {
+        let mut story = Story::new();
+        story.with(&[(E3, &[])]);
+        let known = story.see(Some(odd.clone())).clone();
+        assert_eq!((&known.presence, &known.user.licenses, &known.loss), (&Presence::Live, &None, &None));
+        assert!(known.remembered.is_some() && known.groups.contains(&GROUP), "{known:?}");
+        // Lost some time since it was seen last; the look between does not count as one.
+        let loss = story.without().loss.clone().expect("lost");
+        assert_eq!((loss.last_with, loss.noticed), (None, NOW + MINUTES + MINUTES + MINUTES));
+        // A clock that runs is not stopped by silence.
+        assert_eq!(story.see(Some(odd.clone())).loss.as_ref(), Some(&loss));
+        assert_eq!(story.without().loss.as_ref(), Some(&loss));
+        assert_eq!(story.with(&[(E3, &[])]).loss, None);
+    }
+    let (story, members) = (Story::new(), Memberships::default());
+    let context = context(NOW, None, &story.catalog, &members);
+    assert_eq!(fold(None, Some(unreadable(false)), &context), None);
+}
+
+#[test]
+fn a_deletion_date_that_cannot_be_is_replaced_by_the_last_sight() {
+    let never = Timestamp::LATEST;
+    let long_ago = Timestamp::parse("0001-01-01T00:00:00Z").expect("a date");
+    let since = |known: &KnownUser| match known.presence {
+        Presence::Deleted { since } => since,
+        _ => panic!("{known:?}"),
+    };
+    let deleted = |since| Some(Sighting::Deleted { user: user(&[(E3, &[])]), since });
+    for odd in [never, long_ago, NOW - Span::from_days(31), NOW + Span::from_days(3)] {
+        let mut story = Story::new();
+        story.with(&[(E3, &[])]);
+        let seen = story.observed;
+        assert_eq!(since(story.see(deleted(odd))), seen, "{odd}");
+    }
+    // It does not move on with every look, and a date that can be replaces it.
+    let mut story = Story::new();
+    story.with(&[(E3, &[])]);
+    let seen = story.observed;
+    story.see(deleted(never));
+    assert_eq!(since(story.see(deleted(never))), seen);
+    let real = seen + Span::from_minutes(3);
+    assert_eq!(since(story.see(deleted(real))), real);
+    // A stranger counts from now on; and an early date may be true of who was not seen alive, or was so long before.
+    assert_eq!(since(Story::new().see(deleted(never))), NOW + MINUTES);
+    assert_eq!(since(Story::new().see(deleted(NOW - Span::from_days(31)))), NOW - Span::from_days(31));
+    let mut story = Story::new();
+    story.with(&[(E3, &[])]);
+    let early = NOW - Span::from_days(20);
+    assert_eq!(since(story.see(deleted(early))), early, "earlier than seen, and careful");
+}
+
+#[test]
+fn who_is_back_but_not_understood_is_no_longer_deleted() {
+    let mut story = Story::new();
+    story.with(&[(E3, &[])]);
+    story.deleted(None);
+    let known = story.see(Some(unreadable(false)));
+    assert_eq!((&known.presence, &known.user.licenses), (&Presence::Live, &None));
+    assert_eq!(known.user.upn, "anna@contoso.com");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn sizes(store: &TenantStore) -> Vec<usize> {
 fn merge(known: Option<KnownUser>, sighting: Option<Sighting>) -> Option<KnownUser> {
     match sighting {
         None => known,
-        Some(Sighting::Purged(_)) => None,
+        Some(Sighting::Purged(_) | Sighting::Unreadable(_)) => None,
         Some(Sighting::Live(user) | Sighting::Deleted { user, .. }) => {
             let mut new = known.unwrap_or_else(|| crate::store::samples::known(0, 0));
             new.user = user;

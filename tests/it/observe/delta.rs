@@ -1,6 +1,6 @@
 //! What deltas say of users who come and go.
 
-use mailkeeper::model::{ObservationKind, Presence, Taken};
+use mailkeeper::model::{ObservationKind, Presence, ProblemKind, Taken};
 use mailkeeper::sim::administrator::DeletedFrom;
 use mailkeeper::sim::switches::Switches;
 
@@ -49,6 +49,28 @@ async fn a_purge_is_told_by_the_delta_or_by_looking_twice() {
     for user in [live, deleted] {
         assert!(matches!(presence(&lab, user), None | Some(Presence::Gone { .. })), "{user}");
     }
+    assert_eq!(facts(&lab.store), lab.truth().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delta_that_removes_nearly_everybody_is_rejected_and_a_listing_decides() {
+    let lab = Lab::new(400, 4);
+    lab.believed().await;
+    let singly =
+        || lab.odd.asked().iter().filter(|path| path.starts_with("users/") && path.len() > 40).count();
+    let people = || lab.company.people.iter().map(|person| person.id);
+    lab.odd.remove_in_deltas(people().take(8));
+    lab.odd.asked();
+    assert_eq!(lab.believed().await.observation.kind, ObservationKind::Delta);
+    assert!(singly() >= 8, "a few are looked at");
+    lab.odd.remove_in_deltas(people().take(300));
+    lab.odd.asked();
+    let rejected = lab.pass().await;
+    let kinds: Vec<ProblemKind> = rejected.observation.problems.iter().map(|problem| problem.kind).collect();
+    assert_eq!(kinds, [ProblemKind::MassDisappearance], "{:?}", rejected.observation.problems);
+    assert_eq!(singly(), 0, "nobody is asked about one by one");
+    let listed = lab.believed().await;
+    assert_eq!((listed.observation.kind, listed.observation.live_users), (ObservationKind::Full, 400));
     assert_eq!(facts(&lab.store), lab.truth().await);
 }
 

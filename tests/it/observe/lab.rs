@@ -122,8 +122,8 @@ impl Lab {
         });
     }
 
-    pub fn act(&self, act: impl FnOnce(&mut Tenant, Timestamp)) {
-        act(&mut self.odd.inner.tenant(), self.clock.now());
+    pub fn act<T>(&self, act: impl FnOnce(&mut Tenant, Timestamp) -> T) -> T {
+        act(&mut self.odd.inner.tenant(), self.clock.now())
     }
 }
 

@@ -9,6 +9,7 @@ use mailkeeper::sim::mailbox::MailboxKind as Kind;
 use mailkeeper::sim::scenario::Role;
 
 use super::lab::Lab;
+use super::quirks::Quirks;
 
 const SHARED: &str = "
 version: 1
@@ -50,4 +51,32 @@ async fn a_shared_mailbox_that_turns_into_one_of_a_user_is_noticed_within_a_day(
     lab.act(|tenant, now| tenant.set_mailbox_kind(now, shared, Kind::Shared));
     tokio::time::sleep(Span::from_hours(24).to_duration()).await;
     assert_eq!(pass(&lab, shared).await.loss, None, "it was converted back");
+}
+
+/// A pass has other things to do, and the directory is asked in the meantime as ever.
+#[tokio::test(start_paused = true)]
+async fn a_busy_exchange_holds_nobody_up_for_long() {
+    let lab = Lab::new(80, 5);
+    lab.odd.set(Quirks { is_exchange_busy: true, ..Quirks::default() });
+    let mut observed = lab.believed().await;
+    for _ in 0..2 {
+        let begun = lab.clock.monotonic();
+        let asking = observe::mailboxes(&lab.client, &lab.store, &lab.policy, &mut observed, &*lab.clock);
+        asking.await.expect("the store works");
+        let taken = lab.clock.monotonic() - begun;
+        assert!(taken <= std::time::Duration::from_secs(21), "{taken:?}");
+        let begun = lab.clock.monotonic();
+        assert!(lab.client.users_count().await.is_ok());
+        assert!(
+            lab.clock.monotonic() - begun < std::time::Duration::from_secs(1),
+            "the directory is not busy"
+        );
+    }
+    lab.odd.set(Quirks::default());
+    tokio::time::sleep(Span::from_minutes(2).to_duration()).await;
+    let asking = observe::mailboxes(&lab.client, &lab.store, &lab.policy, &mut observed, &*lab.clock);
+    asking.await.expect("the store works");
+    let mut known = 0;
+    lab.store.for_each_user(|user| known += u32::from(user.mailbox.kind.is_some())).expect("readable");
+    assert!(known > 50, "{known} are known once Exchange answers");
 }

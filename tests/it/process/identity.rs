@@ -15,7 +15,9 @@ fn site() -> (Site, Arc<AtomicBool>) {
     let flag = Arc::clone(&is_another);
     let site = Site::behind(move |tenant, now, request| {
         let mut response = tenant.handle(now, &request);
-        if flag.load(Ordering::SeqCst) && request.url.contains("/settings/exchange") {
+        let is_about_identity =
+            ["/settings/exchange", "/$batch"].iter().any(|path| request.url.contains(path));
+        if flag.load(Ordering::SeqCst) && is_about_identity {
             let body = String::from_utf8_lossy(&response.body).replace("MBX:", "MBX:another-");
             response.body = body.into_bytes();
         }

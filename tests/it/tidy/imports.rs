@@ -47,7 +47,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["model", "policy", "plan", "report", "store", "clock", "errors", "reconcile", "fleet", "graph"],
     ),
     ("fleet", &["control", "reconcile", "report", "trigger"]),
-    ("trigger", &[]),
+    ("trigger", &["clock", "model"]),
     ("settings", &["model", "policy"]),
     // Addresses are shortened where text for people is made.
     ("telemetry", &["report"]),

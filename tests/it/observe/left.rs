@@ -1,0 +1,49 @@
+//! Lists of members that come empty.
+
+use mailkeeper::clock::Clock;
+use mailkeeper::model::{GroupId, ObservationKind, Span, UserId};
+use mailkeeper::sim::scenario::Role;
+
+use super::lab::{Lab, POLICY};
+use super::quirks::Quirks;
+
+fn is_member(lab: &Lab, user: UserId, group: GroupId) -> bool {
+    let known = lab.store.user(user).expect("readable").expect("known");
+    assert!(known.groups_read.contains(&group), "it was asked");
+    known.groups.contains(&group)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_left_by_the_list_alone_has_not_left() {
+    let by_group = |group: GroupId| {
+        format!("{POLICY}protected:\n  - {{ match: {{ group: \"{group}\" }}, reason: R }}\n")
+    };
+    let lab = Lab::with_policy(60, 40, |company| by_group(company.executives));
+    let group = lab.company.executives;
+    let mut executives = lab.company.of(Role::Executive).map(|person| person.id);
+    let (stays, leaves) = (executives.next().expect("one"), executives.next().expect("two"));
+    lab.believed().await;
+    assert!(is_member(&lab, stays, group) && is_member(&lab, leaves, group));
+    lab.odd.set(Quirks { lists_no_members: true, ..Quirks::default() });
+    let mut kinds = Vec::new();
+    for number in 0..4 {
+        if number == 2 {
+            // All groups are listed once an hour.
+            lab.clock.sleep(Span::from_hours(2).to_duration()).await;
+        }
+        let observed = if number == 3 { lab.full_pass().await } else { lab.believed().await };
+        kinds.push(observed.observation.kind);
+        assert!(observed.observation.is_complete(), "{:?}", observed.observation.problems);
+        assert!(is_member(&lab, stays, group) && is_member(&lab, leaves, group), "pass {number}");
+    }
+    assert_eq!(kinds.iter().filter(|kind| **kind == ObservationKind::Full).count(), 1);
+    // Who really left has left, also by an empty list.
+    lab.act(|tenant, now| tenant.remove_member(now, group, leaves));
+    for _ in 0..2 {
+        lab.believed().await;
+    }
+    assert!(is_member(&lab, stays, group) && !is_member(&lab, leaves, group));
+    lab.odd.set(Quirks::default());
+    lab.believed().await;
+    assert!(is_member(&lab, stays, group) && !is_member(&lab, leaves, group));
+}
