@@ -1,7 +1,10 @@
 //! Each step: make the intent durable, send, record the outcome. No `if` about policy is in here; what is sent was
 //! decided by planning and checked before this is called.
 //!
-//! After an answer that does not say whether the request was applied, the state is read before anything is repeated.
+//! After an answer that does not say whether the request was applied, the state is read before anything is repeated;
+//! and whatever the reason of a repeat, the user must still be as the step was decided on.
+
+mod again;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -179,10 +182,10 @@ async fn send<'a>(
             drop(turn.take());
             hands.clock.sleep(delay).await;
             turn = turns.acquire().await.ok();
-            if (hands.stopped)().is_none() {
-                continue;
-            }
-            return result.into_outcome();
+            return match may_repeat(step, hands).await {
+                Ok(()) => continue,
+                Err(why) => told(result.into_outcome(), &why),
+            };
         }
         let outcome = result.into_outcome();
         if outcome.kind != OutcomeKind::Uncertain {
@@ -193,10 +196,27 @@ async fn send<'a>(
                 let detail = format!("{}; a read shows that it was applied", outcome.detail);
                 return Outcome { kind: OutcomeKind::Accepted, detail, ..outcome };
             }
-            Some(false) if sends < SENDS_PER_STEP && (hands.stopped)().is_none() => sends += 1,
+            Some(false) if sends < SENDS_PER_STEP => match may_repeat(step, hands).await {
+                Ok(()) => sends += 1,
+                Err(why) => return told(outcome, &why),
+            },
             Some(false) | None => return outcome,
         }
     }
+}
+
+/// Asked before each repeat; `Err` says why the next pass decides instead.
+async fn may_repeat(step: &Step, hands: &Hands<'_>) -> Result<(), String> {
+    let stopped = || (hands.stopped)().map_or(Ok(()), |reason| Err(reason.sentence().to_owned()));
+    stopped()?;
+    if !again::is_as_decided(step.user, hands.graph, hands.store).await {
+        return Err("not repeated: the account is not known to be as it was when this was decided".to_owned());
+    }
+    stopped()
+}
+
+fn told(outcome: Outcome, why: &str) -> Outcome {
+    Outcome { detail: format!("{}; {why}", outcome.detail), ..outcome }
 }
 
 /// The delay after which a request that was refused for going too fast may be repeated within this pass.

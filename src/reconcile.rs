@@ -11,6 +11,7 @@ mod identities;
 mod identity;
 mod news;
 mod policy_holder;
+mod preview;
 mod recall;
 mod seats;
 mod shared;
@@ -23,11 +24,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::act::{self, Done, Hands};
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::errors::chain;
 use crate::graph::Client;
 use crate::invariant::{InvariantId, holds};
-use crate::model::{ObservationKind, OutcomeKind, Plan, Reason, Span};
+use crate::model::{ObservationKind, OutcomeKind, Plan, Problem, Reason, Span};
 use crate::observe::{self, Observed};
 use crate::plan;
 use crate::report::metrics::Metrics;
@@ -37,8 +38,9 @@ use crate::store::records::{Approvals, Hold, Identities, LastPass};
 use crate::store::{self, TenantStore};
 
 use findings::Findings;
-use guard::InForce;
-pub use policy_holder::{Loaded, PolicyHolder};
+use guard::{InForce, Newer};
+pub use policy_holder::{Edition, Loaded, PolicyHolder};
+use preview::Preview;
 use seats::in_flight;
 pub use shared::Shared;
 pub use view::hold_view;
@@ -90,6 +92,10 @@ pub struct Reconciler {
     recent: Vec<RecentEvent>,
     /// A full listing was asked for and not made yet.
     is_full_wanted: bool,
+    /// What this pass judges by.
+    edition: Edition,
+    /// The clock when it began.
+    began: Option<Reading>,
     /// Digest of the policy that the journal of this process named last.
     journalled_policy: Option<String>,
     steps_at_once: usize,
@@ -99,6 +105,8 @@ pub struct Reconciler {
     is_announced: bool,
     /// Shown for as long as the old mailbox may be there.
     data_loss: Vec<DataLoss>,
+    /// The groups of a policy that is not in force yet.
+    preview: Preview,
 }
 
 /// Events that the status document shows.
@@ -126,11 +134,14 @@ impl Reconciler {
             passes: 0,
             recent: Vec::new(),
             is_full_wanted: false,
+            edition: Edition::default(),
+            began: None,
             journalled_policy: None,
             steps_at_once: act::AT_ONCE,
             is_reflected: true,
             is_announced: false,
             data_loss,
+            preview: Preview::default(),
         })
     }
 
@@ -223,10 +234,11 @@ impl Reconciler {
 
     async fn try_pass(&mut self, purpose: &Purpose) -> Result<PassReport, store::Error> {
         self.announce(purpose)?;
+        self.began = Some(Reading::of(&*self.parts.clock));
         // Whatever stands up to here is in the state once this pass has ended.
         let head = self.parts.journal.head();
         self.is_reflected = false;
-        let Some(guarded) = self.load_policy()? else { return Ok(self.failed_pass()) };
+        let Some(guarded) = self.load_policy().await? else { return Ok(self.failed_pass()) };
         let policy = Arc::clone(&guarded.policy);
         let observed = self.observe(&policy).await?;
         let findings = findings::find(&self.parts.store, &policy, &observed, self.parts.clock.now())?;
@@ -255,10 +267,15 @@ impl Reconciler {
         Ok(PassReport { view: Arc::new(view), done, refused })
     }
 
-    fn load_policy(&mut self) -> Result<Option<InForce>, store::Error> {
+    async fn load_policy(&mut self) -> Result<Option<InForce>, store::Error> {
         self.parts.policy.reload();
+        self.edition = self.parts.policy.edition();
         let now = self.parts.clock.now();
-        let Some(guarded) = guard::in_force(&self.parts.policy, &self.parts.store, now)? else {
+        let Parts { policy, store, graph, .. } = &self.parts;
+        if let Some(Newer { policy: newest, groups }) = guard::newer(policy, store)? {
+            self.preview.read(graph, &newest.digest, groups, now).await;
+        }
+        let Some(guarded) = guard::in_force(policy, store, &self.preview, now)? else {
             return Ok(None);
         };
         let policy = &guarded.policy;
@@ -277,24 +294,23 @@ impl Reconciler {
         let scope =
             observe::Scope { is_full_wanted: self.is_full_wanted, is_first: self.passes == 1, policy };
         let mut observed = observe::observe(&parts.graph, &parts.store, &scope, &*parts.clock).await?;
-        for problem in &observed.observation.problems {
-            tracing::warn!(
-                tenant = parts.name,
-                problem = problem.kind.label(),
-                detail = problem.detail,
-                "the observation has a problem"
-            );
-            parts.metrics.observation_rejected(&parts.name, problem.kind);
-        }
+        self.tell(&observed.observation.problems);
         if observed.observation.is_complete() {
             let was_whole = parts.store.get_or_default::<Identities>()?.are_journalled;
+            let before = observed.observation.problems.len();
             let recorded =
                 observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
+            self.tell(observed.observation.problems.get(before..).unwrap_or_default());
             identities::record(&parts.store, &parts.journal, recorded, was_whole, parts.clock.now())?;
             if parts.reads_audit_log {
                 observe::audit::ask(&parts.graph, &parts.store, policy, &observed, &*parts.clock).await?;
             }
             self.is_full_wanted &= observed.observation.kind != ObservationKind::Full;
+            // Whatever is dated from here on would be dated wrongly.
+            if let Some(problem) = observe::clock_set(self.clock_set_by()) {
+                self.tell(std::slice::from_ref(&problem));
+                observed.observation.problems.push(problem);
+            }
         } else {
             let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;
@@ -303,6 +319,27 @@ impl Reconciler {
         self.parts.store.put(&observed.observation)?;
         self.parts.store.flush()?;
         Ok(observed)
+    }
+
+    /// By how much the clock was set since this pass began.
+    fn clock_set_by(&self) -> Span {
+        self.began.map_or(Span::ZERO, |began| Reading::of(&*self.parts.clock).set_by_since(began))
+    }
+
+    /// Logs and counts what is wrong with an observation.
+    fn tell(&self, problems: &[Problem]) {
+        let parts = &self.parts;
+        for problem in Problem::told(problems) {
+            tracing::warn!(
+                tenant = parts.name,
+                problem = problem.kind.label(),
+                detail = problem.detail,
+                "the observation has a problem"
+            );
+        }
+        for problem in problems {
+            parts.metrics.observation_rejected(&parts.name, problem.kind);
+        }
     }
 
     fn plan(
@@ -383,7 +420,14 @@ impl Reconciler {
             return Vec::new();
         }
         let shared = self.shared.clone();
-        let stopped = move || shared.stopped();
+        let (policy, edition) = (self.parts.policy.clone(), self.edition.clone());
+        let (clock, began) = (Arc::clone(&self.parts.clock), self.began);
+        let stopped = move || {
+            let is_reloaded = || (policy.edition() != edition).then_some(Reason::PolicyReloaded);
+            let set_by = began.map_or(Span::ZERO, |began| Reading::of(&*clock).set_by_since(began));
+            let is_clock_set = || observe::clock_set(set_by).map(|_| Reason::ObservationRejected);
+            shared.stopped().or_else(is_reloaded).or_else(is_clock_set)
+        };
         let hands = Hands {
             graph: &self.parts.graph,
             store: &self.parts.store,

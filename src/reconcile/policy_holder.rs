@@ -16,6 +16,19 @@ pub struct Loaded {
     pub waiting: Option<Waiting>,
 }
 
+impl Loaded {
+    fn newest(&self) -> Option<&Arc<Policy>> {
+        self.waiting.as_ref().map(|waiting| &waiting.policy).or(self.current.as_ref())
+    }
+}
+
+/// What was read, to be compared only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edition {
+    digest: Option<String>,
+    failed: Option<String>,
+}
+
 /// A policy that is not in force yet.
 #[derive(Debug, Clone)]
 pub struct Waiting {
@@ -72,7 +85,9 @@ impl PolicyHolder {
                 if loaded.failed.as_deref() != Some(text.as_str()) {
                     let stands = match loaded.current {
                         Some(_) => "the last good one stands",
-                        None => "and there is no earlier one",
+                        None => {
+                            "and this process read no earlier one: what the state has from before stands, if anything"
+                        }
                     };
                     tracing::error!(faults = faults.len(), "the policy cannot be loaded, {stands}:\n{text}");
                 }
@@ -101,9 +116,14 @@ impl PolicyHolder {
         }
     }
 
+    /// Changes whenever a reading brings something else than the one before.
+    pub fn edition(&self) -> Edition {
+        let loaded = self.loaded();
+        Edition { digest: loaded.newest().map(|policy| policy.digest.clone()), failed: loaded.failed }
+    }
+
     /// The policy that the files say, in force or not.
     pub fn newest(&self) -> Option<Arc<Policy>> {
-        let loaded = self.loaded();
-        loaded.waiting.map(|waiting| waiting.policy).or(loaded.current)
+        self.loaded().newest().cloned()
     }
 }

@@ -106,6 +106,9 @@ fn a_person_puts_a_changed_policy_into_force_or_keeps_it_out() {
     scene.apply();
     let status = scene.site.run(&["status"]).stdout;
     assert!(status.contains("A CHANGED POLICY WAITS FOR APPROVAL"), "{status}");
+    let check = scene.site.run(&["check", "--against", "state"]);
+    assert!(check.stdout.contains("the policy in force ("), "compared with what is in force: {check}");
+    assert!(!check.stderr.contains("is the policy in force"), "{check}");
     let asks = scene.asks();
     let ask = asks[0]["id"].as_str().expect("an id").to_owned();
     assert!(
@@ -117,6 +120,9 @@ fn a_person_puts_a_changed_policy_into_force_or_keeps_it_out() {
     scene.apply();
     assert!(scene.site.writes().is_empty(), "denied: nothing starts until the files change again");
     assert!(scene.asks().is_empty());
+    let status = scene.site.run(&["status"]).stdout.replace('\n', " ");
+    assert!(status.contains("A CHANGED POLICY WAS DENIED"), "{status}");
+    assert!(status.contains(&format!("mailkeeper approve {ask}")), "a wrong click is taken back: {status}");
 
     scene.site.set_policy(&format!("{bad}# reviewed again\n"));
     scene.apply();
@@ -128,6 +134,35 @@ fn a_person_puts_a_changed_policy_into_force_or_keeps_it_out() {
     scene.apply();
     let licensed = scene.site.licensed();
     assert!(scene.staff.iter().all(|user| licensed.contains(user)), "{licensed:?}");
+    let status = scene.site.run(&["status"]).stdout;
+    assert!(!status.contains("WAITS FOR APPROVAL"), "{status}");
+}
+
+#[test]
+fn a_mistyped_group_is_named_before_it_is_asked_about_and_a_real_one_is_judged() {
+    let scene = Scene::new();
+    let administrators = scene.site.company.administrators.to_string();
+    let mistyped = "11111111-1111-4111-8111-111111111111";
+    scene.site.set_policy(&scene.good.replace(&administrators, mistyped));
+    scene.apply();
+    let question = scene.asks()[0]["question"].as_str().expect("a question").to_owned();
+    assert!(question.contains(&format!("group {mistyped} of the protected entry")), "{question}");
+    assert!(question.contains("does not exist in the tenant"), "{question}");
+    assert!(question.contains("could not be judged: membership of group"), "{question}");
+    assert!(!question.contains("no rule keeps 0"), "{question}");
+    let status = scene.site.run(&["status"]).stdout.replace('\n', " ");
+    assert!(status.contains("does not exist in the tenant"), "{status}");
+    let doctor = scene.site.run(&["doctor"]).stdout;
+    assert!(doctor.contains("a changed policy waits for approval: group"), "{doctor}");
+
+    // A group that nobody has read yet is read first: who is in it is known before anybody is asked.
+    let licensing = scene.site.company.licensing_group.to_string();
+    let rule = format!(
+        "  - name: group\n    match: {{ group: {licensing} }}\n    licenses: [SPE_E3]\n    \
+                        on_license_lost: report\n    on_deleted: report\n  - name: staff\n"
+    );
+    scene.site.set_policy(&scene.good.replacen("  - name: staff\n", &rule, 1));
+    scene.apply();
     let status = scene.site.run(&["status"]).stdout;
     assert!(!status.contains("WAITS FOR APPROVAL"), "{status}");
 }
