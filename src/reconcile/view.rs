@@ -6,13 +6,15 @@ use std::sync::Arc;
 use crate::act::Done;
 use crate::diff::state_of;
 use crate::model::{
-    AuditEvent, Catalog, Drift, Evidence, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, SkuId,
+    AuditEvent, Catalog, Drift, Evidence, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, SkuId, Span,
     Timestamp, UserId, Waiting,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
 use crate::policy::Policy;
-use crate::report::status::{HoldView, NextMove, PolicyView, RiskRow, SeatRow, SubscriptionRow, TenantView};
+use crate::report::status::{
+    HoldView, NextMove, PolicyView, ReleasedView, RiskRow, SeatRow, SubscriptionRow, TenantView,
+};
 use crate::store;
 use crate::store::records::{Cursor, Hold};
 
@@ -50,6 +52,7 @@ impl Reconciler {
             states: states(findings, &ledger),
             data_loss: self.data_loss.clone(),
             left_alone: findings.tally.left_alone.clone(),
+            released: released(findings, observed, policy, now),
             at_risk: at_risk.into_iter().map(|(_, row)| row).collect(),
             asks: plan.asks.clone(),
             seats: seat_rows(&observed.catalog, policy),
@@ -140,6 +143,7 @@ impl Reconciler {
             kept: 0,
             states: BTreeMap::new(),
             left_alone: BTreeMap::new(),
+            released: None,
             at_risk: Vec::new(),
             plan: Plan::default(),
             asks: Vec::new(),
@@ -154,6 +158,26 @@ impl Reconciler {
         }
     }
 }
+
+fn released(
+    findings: &Findings,
+    observed: &Observed,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<ReleasedView> {
+    let mut by_rule: BTreeMap<String, u64> = BTreeMap::new();
+    for released in observed.surroundings.released.values() {
+        if !released.is_over && released.at + RELEASED_LATELY > now {
+            *by_rule.entry(released.rule.clone()).or_default() += 1;
+        }
+    }
+    let lately = by_rule.values().sum();
+    let is_mass = lately > policy.limits.allowed_of(findings.tally.kept + lately);
+    (lately > 0).then_some(ReleasedView { lately, is_mass, by_rule })
+}
+
+/// As long as the limits of the policy count.
+const RELEASED_LATELY: Span = Span::from_days(1);
 
 /// Repaired mailboxes whose proof is still open count as settling. Accounts in danger of which no rule can be told are
 /// unknown: nobody may take their silence for health.

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::status::TenantView;
+use super::status::{ReleasedView, TenantView};
 use super::words;
-use crate::model::{DriftKind, Reason, Timestamp, UserId, Waiting};
+use crate::model::{DriftKind, MailboxState, Problem, ProblemKind, Reason, Timestamp, UserId, Waiting};
 
 /// Accounts that cannot be judged, listed singly.
 const LISTED: usize = 20;
@@ -18,9 +18,18 @@ const NAMED: usize = 3;
 
 /// What may be said where no mailbox is at risk.
 pub fn at_ease(view: &TenantView) -> String {
-    let is_certain = view.failing.is_none() && view.unjudged().is_empty() && view.data_loss.is_empty();
+    let is_certain = view.failing.is_none()
+        && view.unjudged().is_empty()
+        && view.undecided() == 0
+        && unreadable(view).is_none()
+        && mass_release(view).is_none()
+        && view.data_loss.is_empty();
     match view.last_complete_observation {
         None => "Nothing is known yet: there has been no complete observation.".to_owned(),
+        Some(_) if view.failing.is_some() && !view.unjudged().is_empty() => {
+            "Nothing newer is known than what stands here, and accounts in danger cannot be judged:"
+                .to_owned()
+        }
         Some(_) if view.failing.is_some() => "Nothing newer is known than what stands here.".to_owned(),
         Some(_) if view.kept == 0 && is_certain => "No keep rule of the policy names a mailbox.".to_owned(),
         Some(_) if is_certain => "Every kept mailbox is where it should be.".to_owned(),
@@ -46,20 +55,75 @@ pub fn sentences(view: &TenantView, now: Timestamp) -> Vec<String> {
             lost.at.human()
         )
     });
-    failing.into_iter().chain(lost).chain(unjudged(view, now)).chain(left_alone(view, now)).collect()
+    let released = mass_release(view).map(|released| {
+        let by_rule: Vec<String> =
+            released.by_rule.iter().map(|(rule, count)| format!("{rule}: {count}")).collect();
+        format!(
+            "{} FELL OUT OF THE KEEP RULES within a day, although the policy is the same ({}): something that the rules \
+             ask for was changed in the directory. Nothing is done for them any more; find the cause, or change the rules",
+            words::how_many(released.lately, "ACCOUNT", "ACCOUNTS"),
+            words::one_line(&by_rule.join(", "))
+        )
+    });
+    let told = failing
+        .into_iter()
+        .chain(released)
+        .chain(lost)
+        .chain(unjudged(view, now))
+        .chain(left_alone(view, now));
+    told.chain(
+        unreadable(view)
+            .map(|problem| format!("{}; nothing is done on what is not understood", words::problem(problem))),
+    )
+    .chain(undecided(view))
+    .collect()
+}
+
+/// Of whom it is not known whether a rule means them: nothing is wrong with them that is known, and nothing is done.
+pub fn undecided(view: &TenantView) -> Option<String> {
+    let accounts = words::how_many(view.undecided(), "account", "accounts");
+    (view.undecided() > 0).then(|| {
+        format!(
+            "{accounts} cannot be judged yet: a fact that the policy asks for, such as the kind of a mailbox, is not \
+             known. The next passes ask for what can be read; `mailkeeper doctor` says what is missing"
+        )
+    })
+}
+
+/// So many accounts left the rules that it is hardly people who moved.
+fn mass_release(view: &TenantView) -> Option<&ReleasedView> {
+    view.released.as_ref().filter(|released| released.is_mass)
+}
+
+/// Repairs that show in the directory and whose mailbox was not seen again yet; they are at risk no more, and not kept
+/// for certain.
+pub fn unproved(view: &TenantView) -> Option<String> {
+    let count = view.states.get(&MailboxState::Settling).copied().unwrap_or_default();
+    let repairs = words::how_many(count, "repair waits", "repairs wait");
+    (count > 0).then(|| format!("{repairs} for the proof that the same mailbox is back"))
+}
+
+/// Users of whom the last observation could tell nothing but that they are there: no rule can mean them.
+fn unreadable(view: &TenantView) -> Option<&Problem> {
+    let observation = view.last_observation.as_ref().filter(|observation| observation.is_complete())?;
+    observation.problems.iter().find(|problem| problem.kind == ProblemKind::UserUnreadable)
 }
 
 fn unjudged(view: &TenantView, now: Timestamp) -> Vec<String> {
     let rows = view.unjudged();
     let Some(first) = rows.first() else { return Vec::new() };
     let accounts = words::how_many(rows.len() as u64, "account", "accounts");
+    // What is the same for all is said once.
+    let shared = first.detail.as_deref().filter(|_| rows.len() > 1);
+    let shared = shared.filter(|fact| rows.iter().all(|row| row.detail.as_deref() == Some(fact)));
+    let fact = shared.map(|fact| format!(" ({})", words::one_line(fact))).unwrap_or_default();
     let mut sentences = vec![format!(
-        "{accounts} in danger cannot be judged: {}. Nothing is done for them:",
+        "{accounts} in danger cannot be judged: {}{fact}. Nothing is done for them:",
         first.reason.sentence()
     )];
     sentences.extend(rows.iter().take(LISTED).map(|row| {
-        let fact =
-            row.detail.as_deref().map(|fact| format!(": {}", words::one_line(fact))).unwrap_or_default();
+        let fact = row.detail.as_deref().filter(|_| shared.is_none());
+        let fact = fact.map(|fact| format!(": {}", words::one_line(fact))).unwrap_or_default();
         format!(
             "{} ({}), {}, {}{fact}",
             words::one_line(&row.upn),
@@ -70,6 +134,11 @@ fn unjudged(view: &TenantView, now: Timestamp) -> Vec<String> {
     }));
     if rows.len() > LISTED {
         sentences.push(format!("and {} more", words::count_of((rows.len() - LISTED) as u64)));
+    }
+    let is_deleted =
+        |row: &&Waiting| matches!(row.drift, DriftKind::Deleted | DriftKind::UnlicensedAndDeleted);
+    if rows.iter().any(is_deleted) {
+        sentences.push(format!("Deleted: {}.", Reason::DELETED_UNDETERMINED));
     }
     sentences
 }
@@ -120,7 +189,7 @@ pub struct Doubt<'a> {
     /// `None` where the whole tenant is meant.
     pub id: Option<UserId>,
     pub upn: Option<&'a str>,
-    /// `blind`, `data_loss`, `unknown` or `left_alone`.
+    /// `blind`, `released`, `data_loss`, `unknown`, `left_alone`, `unreadable` or `undecided`.
     pub state: &'static str,
     pub drift: Option<DriftKind>,
     pub reason: Option<Reason>,
@@ -129,6 +198,8 @@ pub struct Doubt<'a> {
     pub since: Option<Timestamp>,
     /// Passes one after the other, where the tenant cannot be seen.
     pub passes: Option<u64>,
+    /// How many are undecided, or fell out of the rules.
+    pub accounts: Option<u64>,
 }
 
 /// The doubts for machines: passes that failed, lost data, accounts that cannot be judged or are left alone in danger.
@@ -143,6 +214,7 @@ pub fn rows(view: &TenantView) -> Vec<Doubt<'_>> {
         deadline: None,
         since: None,
         passes: None,
+        accounts: None,
     };
     let failing = view.failing.iter().map(|failing| Doubt {
         detail: Some(&failing.why),
@@ -167,7 +239,24 @@ pub fn rows(view: &TenantView) -> Vec<Doubt<'_>> {
         deadline: row.deadline,
         ..nothing()
     });
-    failing.chain(lost).chain(in_danger).collect()
+    let undecided = (view.undecided() > 0).then(|| Doubt {
+        state: "undecided",
+        reason: Some(Reason::Undetermined),
+        accounts: Some(view.undecided()),
+        ..nothing()
+    });
+    let unreadable = unreadable(view).map(|problem| Doubt {
+        state: "unreadable",
+        detail: Some(&problem.detail),
+        ..nothing()
+    });
+    let released = mass_release(view).map(|released| Doubt {
+        state: "released",
+        reason: Some(Reason::Released),
+        accounts: Some(released.lately),
+        ..nothing()
+    });
+    failing.chain(released).chain(lost).chain(in_danger).chain(unreadable).chain(undecided).collect()
 }
 
 #[cfg(test)]
@@ -224,7 +313,26 @@ mod tests {
         let all_clear = at_ease(&healthy());
         assert_eq!(all_clear, "Every kept mailbox is where it should be.");
         let doubtful = doubtful();
-        let mut alone = [healthy(), healthy(), healthy()];
+        let mut alone = [healthy(), healthy(), healthy(), healthy(), healthy(), healthy()];
+        let by_rule = BTreeMap::from([("sales".to_owned(), 12)]);
+        alone[5].released = Some(ReleasedView { lately: 12, is_mass: true, by_rule });
+        let told = sentences(&alone[5], NOW);
+        assert!(
+            told[0].starts_with("12 ACCOUNTS FELL OUT OF THE KEEP RULES") && told[0].contains("sales: 12")
+        );
+        assert_eq!((rows(&alone[5])[0].state, rows(&alone[5])[0].accounts), ("released", Some(12)));
+        let observation = alone[4].last_observation.as_mut().expect("there was one");
+        observation.problems.push(Problem {
+            kind: ProblemKind::UserUnreadable,
+            detail: "2 of 900 users could not be understood, such as 7e06: not a name".to_owned(),
+        });
+        let told = sentences(&alone[4], NOW);
+        assert!(told[0].starts_with("not understood: 2 of 900 users"), "{told:?}");
+        assert_eq!(rows(&alone[4])[0].state, "unreadable");
+        alone[3].left_alone.insert(Reason::Undetermined, 368);
+        let told = sentences(&alone[3], NOW);
+        assert!(told[0].starts_with("368 accounts cannot be judged yet"), "{told:?}");
+        assert_eq!(rows(&alone[3])[0].accounts, Some(368));
         alone[0].failing = doubtful.failing;
         alone[1].data_loss = doubtful.data_loss;
         alone[2].plan.waiting = doubtful.plan.waiting[..1].to_vec();

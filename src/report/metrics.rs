@@ -260,6 +260,8 @@ impl Metrics {
             let count = view.left_alone.get(reason).copied().unwrap_or(0);
             families.users_left_alone.with_label_values(&[tenant, reason.label()]).set(count as f64);
         }
+        let released = view.released.as_ref().map_or(0, |released| released.lately);
+        families.users_released.with_label_values(&[tenant]).set(released as f64);
         families.asks_open.with_label_values(&[tenant]).set(view.asks.len() as f64);
         let oldest = view.asks.iter().map(|ask| ask.opened).min();
         published.replace(&families.asks_oldest, tenant, oldest.map(|opened| (vec![], opened.as_secs_f64())));

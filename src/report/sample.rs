@@ -42,6 +42,7 @@ pub fn healthy() -> TenantView {
         kept: 4_127,
         states: BTreeMap::from([(MailboxState::Healthy, 4_127)]),
         left_alone: BTreeMap::from([(Reason::NoRule, 310), (Reason::Offboarded, 41), (Reason::Protected, 4)]),
+        released: None,
         at_risk: Vec::new(),
         plan: Plan { made_at: NOW, digest: "c0ffee".repeat(10), ..Plan::default() },
         asks: Vec::new(),

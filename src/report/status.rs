@@ -29,6 +29,9 @@ pub struct TenantView {
     pub states: BTreeMap<MailboxState, u64>,
     /// Users left alone, by reason; also healthy ones.
     pub left_alone: BTreeMap<Reason, u64>,
+    /// Users whom a keep rule named until lately; `None` while there are none.
+    #[serde(default)]
+    pub released: Option<ReleasedView>,
     /// Mailboxes at risk, the most urgent first.
     pub at_risk: Vec<RiskRow>,
     pub plan: Plan,
@@ -50,6 +53,16 @@ pub struct TenantView {
     /// The settings file says something else than what the daemon was started with.
     #[serde(default)]
     pub settings_changed: Option<String>,
+}
+
+/// Users whom no keep rule names any more since something about them changed, within the last day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedView {
+    pub lately: u64,
+    /// More than may be repaired without a person: hardly moves of single people.
+    pub is_mass: bool,
+    /// How many of them each rule named.
+    pub by_rule: BTreeMap<String, u64>,
 }
 
 /// For as long a new, empty mailbox is shown: the old one may be merged back while it is soft-deleted, 30 days.
@@ -256,6 +269,13 @@ impl TenantView {
             self.left_in_danger().filter(|row| row.reason == Reason::Undetermined).collect();
         rows.sort_by_key(|row| (row.deadline.is_none(), row.deadline, row.upn.as_str()));
         rows
+    }
+
+    /// Accounts, in danger or not, of which a fact is missing that the policy asks for; those of [`Self::unjudged`] are
+    /// not counted again.
+    pub fn undecided(&self) -> u64 {
+        let all = self.left_alone.get(&Reason::Undetermined).copied().unwrap_or_default();
+        all.saturating_sub(self.unjudged().len() as u64)
     }
 
     /// Accounts in danger that no keep rule makes ours.

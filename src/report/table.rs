@@ -125,7 +125,8 @@ pub fn status(view: &TenantView, now: Timestamp, style: Style) -> String {
     } else {
         risks(&rows, now, style)
     };
-    let doubts = doubts::sentences(view, now);
+    let mut doubts = doubts::sentences(view, now);
+    doubts.extend(doubts::unproved(view));
     let doubts: String =
         doubts.iter().map(|sentence| format!("\n{}\n", wrapped(sentence, style.width))).collect();
     heading(view, now, style) + &body + &doubts
@@ -174,8 +175,17 @@ fn heading(view: &TenantView, now: Timestamp, style: Style) -> String {
         sentences.push(format!("THE NEWEST POLICY CANNOT BE LOADED: {}", words::policy_failure(failure)));
     }
     if !view.policy.waiting.is_empty() {
-        sentences.push(format!("A CHANGED POLICY WAITS FOR APPROVAL: {}", view.policy.waiting.join("; ")));
+        let denied = view.plan.denied.iter().find(|ask| ask.reason == Reason::PolicyChange);
+        let stands = match denied {
+            Some(ask) => format!(
+                "A CHANGED POLICY WAS DENIED, nothing is started until its files are put right or `mailkeeper approve {}`",
+                words::one_line(&ask.id)
+            ),
+            None => "A CHANGED POLICY WAITS FOR APPROVAL".to_owned(),
+        };
+        sentences.push(format!("{stands}: {}", view.policy.waiting.join("; ")));
     }
+    sentences.extend(view.settings_changed.as_ref().map(|changed| format!("CHANGED SETTINGS: {changed}")));
     let to_renew = view.subscriptions_to_renew();
     sentences.extend(to_renew.iter().map(|row| format!("RENEW {}", words::subscription(row, now))));
     let lines: String = sentences.iter().map(|sentence| wrapped(sentence, style.width) + "\n").collect();
@@ -199,7 +209,11 @@ pub fn plan(plan: &Plan, now: Timestamp, style: Style) -> String {
     let digest: String = plan.digest.chars().take(12).collect();
     // Without a policy there is none.
     if !digest.is_empty() {
-        parts.push(format!("Plan {digest}, made {}.\n", plan.made_at.human()));
+        let only = match plan.steps.is_empty() {
+            true => String::new(),
+            false => format!("\n`mailkeeper apply --digest {digest}` sends exactly this."),
+        };
+        parts.push(format!("Plan {digest}, made {}.{only}\n", plan.made_at.human()));
     }
     parts.join("\n")
 }

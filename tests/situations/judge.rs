@@ -19,6 +19,8 @@ pub struct Seen {
     missing_seats: BTreeMap<String, u32>,
     at_risk: usize,
     left_alone: BTreeMap<String, u64>,
+    /// Users who fell out of the rules, where they are many.
+    mass_release: Option<u64>,
     mailboxes: BTreeMap<String, String>,
     /// Deadlines shown, in whole hours from the start of the story.
     deadlines: BTreeMap<String, i64>,
@@ -49,6 +51,10 @@ impl Seen {
                 .iter()
                 .map(|(reason, count)| (reason.label().to_owned(), *count))
                 .collect(),
+            mass_release: view
+                .and_then(|view| view.released.as_ref())
+                .filter(|released| released.is_mass)
+                .map(|released| released.lately),
             mailboxes,
             deadlines: view.map(|view| deadlines(&lab.names, view)).unwrap_or_default(),
         })
@@ -110,6 +116,14 @@ impl Seen {
             ["see", "missing", product, number] => {
                 let missing = self.missing_seats.get(product).copied().unwrap_or(0);
                 if number.parse() == Ok(missing) { Ok(()) } else { differs("missing".to_owned(), &missing) }
+            }
+            ["see", "mass-release", number] => {
+                let released = self.mass_release.unwrap_or(0);
+                if number.parse() == Ok(released) {
+                    Ok(())
+                } else {
+                    differs("released".to_owned(), &released)
+                }
             }
             ["see", "left-alone", reason, number] => {
                 let count = self.left_alone.get(reason).copied().unwrap_or(0);

@@ -65,6 +65,8 @@ families! {
         "Drifts of the newest plan without a step, by reason.";
     users_left_alone: GaugeVec = "mailkeeper_users_left_alone" ["tenant" "reason"]
         "Users that are left alone whatever happens to them, by reason.";
+    users_released: GaugeVec = "mailkeeper_users_released" ["tenant"]
+        "Users who fell out of the keep rules within a day, although the policy did not change.";
     asks_open: GaugeVec = "mailkeeper_asks_open" ["tenant"]
         "Questions that wait for a person.";
     asks_oldest: GaugeVec = "mailkeeper_asks_oldest_timestamp_seconds" ["tenant"]
