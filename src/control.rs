@@ -22,7 +22,7 @@ use crate::report::examination::Examination;
 use crate::report::status::TenantView;
 use crate::store::journal::{self, Line};
 
-pub use crate::report::questions::Names;
+pub use crate::report::questions::{Denied, Names};
 use summary::Summary;
 
 /// One question, for one tenant or for all.
@@ -86,6 +86,9 @@ pub enum Answer {
     },
     Asks {
         asks: Vec<Ask>,
+        /// Answered with no, and still to be taken back.
+        #[serde(default)]
+        denied: Vec<Denied>,
         /// Of the users that the questions concern.
         names: Names,
         /// What the policy does when nobody answers in time; `None` while no policy is loaded.
@@ -123,6 +126,9 @@ pub struct Verification {
     pub head: String,
     /// What is wrong with the first line that does not fit.
     pub first_bad: Option<String>,
+    /// The chain is whole, and lines that a backup knows of are not in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 impl From<journal::Verification> for Verification {
@@ -130,7 +136,7 @@ impl From<journal::Verification> for Verification {
         let first_bad = found
             .first_bad
             .map(|bad| format!("segment {} at byte {}: {}", bad.segment, bad.offset, bad.reason));
-        Self { entries: found.entries, head: found.head.hash, first_bad }
+        Self { entries: found.entries, head: found.head.hash, first_bad, missing: None }
     }
 }
 

@@ -372,7 +372,9 @@ impl Reconciler {
         let mut known = BTreeMap::new();
         let concerned = plan.steps.iter().map(|step| step.user).collect();
         self.parts.store.visit_users(&concerned, |id, user| known.extend(user.map(|user| (id, user))))?;
-        Ok(plan::checked(plan, input, &known))
+        let mut plan = plan::checked(plan, input, &known);
+        news::date(self.parts.store.get::<Plan>()?.as_ref(), &mut plan);
+        Ok(plan)
     }
 
     /// Why nothing may follow from this pass at all.

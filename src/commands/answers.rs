@@ -11,9 +11,10 @@ use crate::cli::{
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::control::{Answer, Answers, Names, Question, Sent, Verification, chronicle};
-use crate::model::{Ask, OutcomeKind, Span, Timestamp};
+use crate::model::{Ask, OutcomeKind, Problem, Span, Timestamp};
 use crate::plan::explain::Explanation;
 use crate::policy::scalar;
+use crate::report::doubts;
 use crate::report::examination::Level;
 use crate::report::questions;
 use crate::report::status::{PassOutcome, TenantView};
@@ -177,8 +178,8 @@ fn text(answer: &Answer) -> String {
         Answer::Status { view } => status(view),
         Answer::Explanation { explanation } => explanation.to_text(),
         Answer::Pass { view, sent, refused } => pass(view, sent, refused.as_deref()),
-        Answer::Asks { asks, names, acts_unanswered } => {
-            questions::text(asks, names, *acts_unanswered, now())
+        Answer::Asks { asks, denied, names, acts_unanswered } => {
+            questions::text(asks, denied, names, *acts_unanswered, now())
         }
         // Newest last, as in a log.
         Answer::History { lines, names } => chronicle::text(lines.iter().rev(), names),
@@ -207,10 +208,25 @@ fn now() -> Timestamp {
 /// The plan, and below it what was sent of it.
 fn pass(view: &TenantView, sent: &[Sent], refused: Option<&str>) -> String {
     let hold = table::on_hold(view, now()).map(|hold| format!("{hold}\n\n")).unwrap_or_default();
-    let mut text = hold + &table::plan(&view.plan, now(), Style::of_stdout());
-    if let Some(observation) = view.last_observation.as_ref().filter(|observation| !observation.is_complete())
-    {
-        for problem in &observation.problems {
+    let mut text = hold;
+    let rejected = view.last_observation.as_ref().filter(|observation| !observation.is_complete());
+    if rejected.is_some() {
+        text.push_str("THE TENANT COULD NOT BE OBSERVED: nothing follows from this pass.\n\n");
+    }
+    text.push_str(&table::plan(&view.plan, now(), Style::of_stdout()));
+    if view.plan.steps.is_empty() && rejected.is_none() {
+        let kept = words::how_many(view.kept, "mailbox", "mailboxes");
+        let stands = match view.at_risk.len() as u64 {
+            0 => doubts::at_ease(view),
+            count => format!("{} at risk: mailkeeper status", words::count_of(count)),
+        };
+        let _ = writeln!(text, "looked at {kept} that the policy keeps. {stands}");
+    }
+    if let Some(undecided) = doubts::undecided(view) {
+        let _ = writeln!(text, "note      {undecided}");
+    }
+    if let Some(observation) = rejected {
+        for problem in Problem::told(&observation.problems) {
             let _ = writeln!(text, "problem   {}", words::problem(problem));
         }
     }
@@ -307,10 +323,15 @@ fn ask_row(ask: &Ask, names: &Names) -> serde_json::Value {
 }
 
 fn verification_text(verification: &Verification) -> String {
-    let Verification { entries, head, first_bad } = verification;
-    match first_bad {
-        None => format!("the journal is whole: {entries} entries, head {head}\n"),
-        Some(bad) => format!("the journal is BROKEN after {entries} good entries: {bad}\n"),
+    let Verification { entries, head, first_bad, missing } = verification;
+    match (first_bad, missing) {
+        (None, None) => format!("the journal is whole: {entries} entries, head {head}\n"),
+        (None, Some(missing)) => {
+            format!(
+                "the chain of {entries} entries is whole, head {head}; BUT ENTRIES ARE MISSING: {missing}\n"
+            )
+        }
+        (Some(bad), _) => format!("the journal is BROKEN after {entries} good entries: {bad}\n"),
     }
 }
 
@@ -350,7 +371,11 @@ fn exit(answer: &Answer) -> Exit {
             let is_refused = refused.is_some();
             if is_observed && is_sent && !is_refused { Exit::Done } else { Exit::Failed }
         }
-        Answer::Verification { verification } if verification.first_bad.is_some() => Exit::Failed,
+        Answer::Verification { verification }
+            if verification.first_bad.is_some() || verification.missing.is_some() =>
+        {
+            Exit::Failed
+        }
         Answer::Examination { examination } if examination.worst() == Level::Error => Exit::Failed,
         Answer::Status { .. }
         | Answer::Explanation { .. }

@@ -1,7 +1,7 @@
 //! The journal as sentences, for people who have never seen the tool: when, which mailbox, what happened, why, by
 //! whom. One line an entry. Reads entries; knows neither files nor the chain.
 
-use crate::model::{OutcomeKind, Timestamp, Verdict, between};
+use crate::model::{OutcomeKind, Problem, Timestamp, UserId, Verdict, between};
 use crate::plan::explain::{because, trouble};
 use crate::report::words;
 use crate::store::journal::{Entry, Line, Recorded};
@@ -28,8 +28,17 @@ pub fn subject(entry: &Recorded, names: &Names) -> String {
         }
         Some(_) | None => None,
     };
-    let named = entry.user().map(|user| names.get(&user).cloned().unwrap_or_else(|| user.to_string()));
+    let named = entry
+        .user()
+        .or_else(|| sole(entry))
+        .map(|user| names.get(&user).cloned().unwrap_or_else(|| user.to_string()));
     own.map(words::one_line).or(named).unwrap_or_else(|| "mailkeeper".to_owned())
+}
+
+/// The only one whom a question or an answer is about.
+pub fn sole(entry: &Recorded) -> Option<UserId> {
+    let users = entry.known()?.asked_about()?;
+    users.first().copied().filter(|_| users.len() == 1)
 }
 
 /// What happened, why, and by whom; one sentence without the mailbox.
@@ -82,21 +91,19 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
             let count = words::how_many(*mailboxes, "mailbox", "mailboxes");
             format!("asks a person (question {ask}, {count}): {question}")
         }
-        Entry::Approved { ask, by, digest } => {
+        Entry::Approved { ask, by, digest, .. } => {
             format!("question {ask} approved by {by}, who saw plan {}", short(digest))
         }
         Entry::ApprovalRefused { ask, by, reason } => {
             format!("question {ask} was not approved, {by} may not: {reason}")
         }
-        Entry::Denied { ask, by, digest, .. } => {
-            format!("question {ask} denied by {by}, who saw plan {}", short(digest))
-        }
+        Entry::Denied { ask, by, digest, .. } => denied(ask, by, digest),
         Entry::PolicyLoaded { digest, revision } => {
             let commit = revision.as_deref().map(|commit| format!(", commit {}", short(commit)));
             format!("policy {} in force{}", short(digest), commit.unwrap_or_default())
         }
         Entry::ObservationRejected { problems } => {
-            let details: Vec<&str> = problems.iter().map(|problem| problem.detail.as_str()).collect();
+            let details: Vec<&str> = Problem::told(problems).map(|problem| problem.detail.as_str()).collect();
             format!("did not believe what it saw, so nothing was done: {}", details.join("; "))
         }
         Entry::SeatsMissing { part_number, missing: 0 } => format!("enough seats of {part_number} again"),
@@ -111,6 +118,14 @@ fn sentence(entry: &Entry, at: Timestamp) -> String {
         Entry::Started { version } => format!("mailkeeper {version} started"),
         Entry::Stopped => "mailkeeper stopped".to_owned(),
     }
+}
+
+fn denied(ask: &str, by: &str, digest: &str) -> String {
+    format!(
+        "question {ask} denied by {by}, who saw plan {}; while the trouble stands `mailkeeper approve {ask}` takes that \
+         back",
+        short(digest)
+    )
 }
 
 fn held(by: &str, reason: Option<&str>, until: Option<Timestamp>) -> String {
@@ -136,7 +151,9 @@ fn recalled(mailboxes: u64, clocks: u64, ledgers: u64) -> String {
 /// Labels of the bookkeeping; a newer one is shown as it stands.
 fn stopped(reason: &str) -> String {
     match reason {
-        "repaired" => "no longer at risk: repaired by mailkeeper".to_owned(),
+        "repaired" => {
+            "no longer at risk after mailkeeper's request; the proof of the mailbox follows".to_owned()
+        }
         "left_alone" => "no longer watched: the policy does not keep it any more".to_owned(),
         "vanished" => "in neither list when the state was rebuilt".to_owned(),
         "healed_by_others" => "no longer at risk, without mailkeeper: somebody else repaired it".to_owned(),

@@ -1,17 +1,20 @@
 //! Where questions are answered that need no pass: reads the state and the newest status document, presses and
 //! releases the big red button, takes answers of people. Works while a pass runs.
 
+mod since;
+
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::graph::Client;
-use crate::model::{Ask, Plan, Reason, Span, Timestamp, UserId};
+use crate::model::{Ask, KnownUser, Plan, Reason, Span, Timestamp, UserId};
 use crate::plan::explain::{Explanation, Facts, Past, explain};
 use crate::policy::Unanswered;
 use crate::policy::fault::nearest;
 use crate::reconcile::{PolicyHolder, Shared, hold_view};
-use crate::report::status::{NextMove, TenantView};
+use crate::report::status::TenantView;
 use crate::report::words;
 use crate::store::TenantStore;
 use crate::store::journal::{Entry, Journal, JournalError};
@@ -20,7 +23,7 @@ use crate::store::shelf::Shelf;
 
 use super::four_eyes::{FourEyes, Verdict};
 use super::summary::Counting;
-use super::{Answer, Person, Question, Refusal, chronicle, lookup};
+use super::{Answer, Denied, Person, Question, Refusal, chronicle, doctor, lookup};
 
 /// The desk of one tenant. Cheap to clone.
 #[derive(Clone)]
@@ -62,8 +65,8 @@ const PAST_SHOWN: usize = 8;
 /// Entries that one answer carries: a few megabytes.
 const HISTORY_LONGEST: usize = 10_000;
 
-/// Users that the line of a denial names: half of what a line may hold. A state that was lost asks again about more.
-const DENIED_NAMED: usize = 10_000;
+/// Users that the line of an answer names: half of what a line may hold. A state that was lost asks again about more.
+const ANSWER_NAMED: usize = 10_000;
 
 impl Desk {
     /// Answers what needs neither a pass nor Graph; `None` for what does.
@@ -102,24 +105,7 @@ impl Desk {
         let answers = self.store.get_or_default::<Approvals>()?.0;
         view.hold = self.active_hold().map(hold_view);
         view.settings_changed = self.settings_changed();
-        let (answered, open): (Vec<Ask>, Vec<Ask>) =
-            view.asks.into_iter().partition(|ask| answers.contains_key(&ask.id));
-        view.plan.asks.clone_from(&open);
-        view.asks = open;
-        let stopped = self.stopped();
-        for row in &mut view.at_risk {
-            let ask = answered.iter().find(|ask| ask.users.contains(&row.user));
-            let answer = ask.and_then(|ask| answers.get(&ask.id));
-            row.next = match (&row.next, answer, stopped) {
-                (NextMove::Waiting { .. }, Some(answer), _) if !answer.granted => waits(Reason::Denied),
-                (NextMove::Waiting { .. }, Some(_), Some(reason)) => waits(reason),
-                (NextMove::Waiting { .. }, Some(answer), None) => {
-                    NextMove::Approved { by: answer.by.clone(), at: answer.at }
-                }
-                (NextMove::Step { is_sent: false, .. }, _, Some(reason)) => waits(reason),
-                (next, _, _) => next.clone(),
-            };
-        }
+        since::lay_over(&mut view, &answers, self.stopped());
         Ok(view)
     }
 
@@ -135,8 +121,13 @@ impl Desk {
         })
     }
 
+    /// By name or id. Before the first pass nobody is known, which is no fault of the name.
+    fn find(&self, name: &str) -> Result<KnownUser, Refusal> {
+        lookup::find(&self.store, name).or_else(|refusal| self.last_view().and(Err(refusal)))
+    }
+
     fn explain(&self, name: &str) -> Result<Explanation, Refusal> {
-        let known = lookup::find(&self.store, name)?;
+        let known = self.find(name)?;
         if self.policy.current().is_none() {
             self.policy.reload();
         }
@@ -146,7 +137,10 @@ impl Desk {
         };
         let catalog = self.store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default();
         let entry = self.store.ledger(known.id())?;
-        let plan = self.store.get::<Plan>()?;
+        let mut plan = self.store.get::<Plan>()?;
+        if let Some(plan) = &mut plan {
+            since::sort_asks(plan, &self.store.get_or_default::<Approvals>()?.0);
+        }
         let (mut surroundings, same_address) = lookup::rivals(&self.store, &policy, &known)?;
         if let Some(trace) = self.store.get_or_default::<Traces>()?.users.remove(&known.id()) {
             surroundings.audited.insert(known.id(), trace.events);
@@ -189,15 +183,22 @@ impl Desk {
     }
 
     fn asks(&self) -> Result<Answer, Refusal> {
-        let asks = self.open_asks()?;
-        let concerned = asks.iter().flat_map(|ask| &ask.users).copied();
+        let TenantView { asks, plan, .. } = self.view()?;
+        let answers = self.store.get_or_default::<Approvals>()?.0;
+        let denied = plan.denied.into_iter().filter_map(|ask| {
+            let answer = answers.get(&ask.id)?;
+            Some(Denied { by: answer.by.clone(), at: answer.at, ask })
+        });
+        let denied: Vec<Denied> = denied.collect();
+        let all = asks.iter().chain(denied.iter().map(|denied| &denied.ask));
+        let concerned = all.flat_map(|ask| &ask.users).copied();
         let names = lookup::names(&self.store, concerned)?;
         if self.policy.current().is_none() {
             self.policy.reload();
         }
         let policy = self.policy.current();
         let acts_unanswered = policy.map(|policy| policy.unanswered_asks == Unanswered::Act);
-        Ok(Answer::Asks { asks, names, acts_unanswered })
+        Ok(Answer::Asks { asks, denied, names, acts_unanswered })
     }
 
     /// The questions of the newest plan that nobody has answered since.
@@ -208,7 +209,7 @@ impl Desk {
     fn take_answer(&self, ask: &str, granted: bool, by: &Person) -> Result<Answer, Refusal> {
         let view = self.last_view()?;
         let mut approvals = self.store.get_or_default::<Approvals>()?;
-        let Some(open) = view.asks.iter().find(|open| open.id == ask) else {
+        let Some(open) = view.asks.iter().chain(&view.plan.denied).find(|open| open.id == ask) else {
             return Err(self.no_such_ask(ask, approvals.0.get(ask)));
         };
         let before = approvals.0.get(ask).filter(|before| before.granted == granted);
@@ -217,21 +218,9 @@ impl Desk {
         }
         let untold = if granted { self.other_eyes(ask, by)? } else { "" };
         let (now, digest) = (self.clock.now(), view.plan.digest.clone());
-        let entry = match granted {
-            true => Entry::Approved { ask: ask.to_owned(), by: by.name.clone(), digest: digest.clone() },
-            false => Entry::Denied {
-                ask: ask.to_owned(),
-                by: by.name.clone(),
-                digest: digest.clone(),
-                reason: Some(open.reason),
-                users: match open.users.len() {
-                    0..=DENIED_NAMED => open.users.iter().copied().collect(),
-                    _ => std::collections::BTreeSet::new(),
-                },
-            },
-        };
-        self.journal.append(&entry, now).map_err(refused)?;
         let users = open.users.iter().copied().collect();
+        let entry = answer_entry(open, granted, by, &digest);
+        self.journal.append(&entry, now).map_err(refused)?;
         let answer = crate::model::Answer {
             granted,
             at: now,
@@ -275,7 +264,10 @@ impl Desk {
             count => words::how_many(count as u64, "mailbox", "mailboxes"),
         };
         let next = match (granted, self.stopped()) {
-            (false, _) => "nothing is done about it; `mailkeeper approve` takes the answer back".to_owned(),
+            (false, _) => format!(
+                "nothing is done about it; as long as the trouble stands `mailkeeper approve {}` takes the answer back",
+                ask.id
+            ),
             (true, Some(reason)) => format!("nothing is sent yet: {}", reason.sentence()),
             (true, None) => "the next pass acts on it, within the limits of the policy".to_owned(),
         };
@@ -339,14 +331,26 @@ impl Desk {
         Ok(Answer::Said { message: "resumed: the next pass acts again".to_owned() })
     }
 
+    /// Nothing to tell is another thing than nothing happened.
+    fn has_begun(&self) -> Result<(), Refusal> {
+        match self.journal.head().seq {
+            0 => self.last_view().map(drop),
+            _ => Ok(()),
+        }
+    }
+
     fn history(&self, user: Option<&str>, limit: usize) -> Result<Answer, Refusal> {
-        let user = user.map(|name| lookup::find(&self.store, name)).transpose()?.map(|known| known.id());
+        self.has_begun()?;
+        let user = user.map(|name| self.find(name)).transpose()?.map(|known| known.id());
         let lines = self.journal.history(user, limit.min(HISTORY_LONGEST)).map_err(refused)?;
-        let names = lookup::names(&self.store, lines.iter().filter_map(|line| line.entry.user()))?;
+        let users =
+            lines.iter().filter_map(|line| line.entry.user().or_else(|| chronicle::sole(&line.entry)));
+        let names = lookup::names(&self.store, users)?;
         Ok(Answer::History { lines, names })
     }
 
     fn report(&self, since: Span) -> Result<Answer, Refusal> {
+        self.has_begun()?;
         let now = self.clock.now();
         let mut counting = Counting::new(&self.tenant, now - since, now);
         let walked = self.journal.for_each(|line| counting.note(line)).map_err(refused)?;
@@ -362,7 +366,9 @@ impl Desk {
 
     fn verify(&self) -> Result<Answer, Refusal> {
         let verification = self.journal.verify().map_err(refused)?;
-        Ok(Answer::Verification { verification: verification.into() })
+        let missing = self.places.as_ref().and_then(|places| doctor::state::missing_lines(self, places));
+        let verification = super::Verification { missing, ..verification.into() };
+        Ok(Answer::Verification { verification })
     }
 
     fn backup(&self) -> Result<Answer, Refusal> {
@@ -374,13 +380,22 @@ impl Desk {
     }
 }
 
+/// The line of the journal; the users are named where there are not too many.
+fn answer_entry(open: &Ask, granted: bool, by: &Person, digest: &str) -> Entry {
+    let (ask, by, digest) = (open.id.clone(), by.name.clone(), digest.to_owned());
+    let users = match open.users.len() {
+        0..=ANSWER_NAMED => open.users.iter().copied().collect(),
+        _ => BTreeSet::new(),
+    };
+    match granted {
+        true => Entry::Approved { ask, by, digest, users },
+        false => Entry::Denied { ask, by, digest, reason: Some(open.reason), users },
+    }
+}
+
 fn answered_already(ask: &str, answer: &crate::model::Answer) -> String {
     let verb = if answer.granted { "approved" } else { "denied" };
     format!("{ask} was {verb} by {} on {}", answer.by, answer.at.human())
-}
-
-fn waits(reason: Reason) -> NextMove {
-    NextMove::Waiting { reason, until: None, detail: None }
 }
 
 fn refused(error: JournalError) -> Refusal {

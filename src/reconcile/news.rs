@@ -3,13 +3,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::Plan;
+use crate::model::{Ask, Plan, Reason};
 use crate::store::journal::Entry;
+
+/// A question was asked when it was first in a plan, whenever its trouble began. One about many is made anew whenever
+/// somebody joins, and is as old as the one before.
+pub fn date(before: Option<&Plan>, now: &mut Plan) {
+    let before: Vec<&Ask> = before.into_iter().flat_map(Plan::questions).collect();
+    for ask in now.asks.iter_mut().chain(&mut now.denied) {
+        let is_same = |former: &&&Ask| {
+            let overlaps = || former.users.iter().any(|user| ask.users.contains(user));
+            former.id == ask.id
+                || former.reason == ask.reason && ask.reason == Reason::MassEvent && overlaps()
+        };
+        ask.opened = before.iter().find(is_same).map_or(now.made_at, |former| former.opened);
+    }
+}
+
+/// Users that the line of a question names: one about more is asked anew whenever it grows, and each line is kept for
+/// ever.
+const ASKED_NAMED: usize = 500;
 
 /// The entries that tell the difference between two plans.
 pub fn news(before: Option<&Plan>, now: &Plan) -> Vec<Entry> {
     let asked: BTreeSet<&str> =
-        before.iter().flat_map(|plan| &plan.asks).map(|ask| ask.id.as_str()).collect();
+        before.into_iter().flat_map(Plan::questions).map(|ask| ask.id.as_str()).collect();
     let new_asks = now.asks.iter().filter(|ask| !asked.contains(ask.id.as_str()));
     let asks = new_asks.map(|ask| Entry::Asked {
         ask: ask.id.clone(),
@@ -17,6 +35,10 @@ pub fn news(before: Option<&Plan>, now: &Plan) -> Vec<Entry> {
         question: ask.question.clone(),
         mailboxes: ask.users.len() as u64,
         act_by: ask.act_by,
+        users: match ask.users.len() {
+            0..=ASKED_NAMED => ask.users.iter().copied().collect(),
+            _ => BTreeSet::new(),
+        },
     });
     let (missed, missing) = (before.map(missing).unwrap_or_default(), missing(now));
     let products: BTreeSet<&str> = missed.keys().chain(missing.keys()).copied().collect();
@@ -34,7 +56,7 @@ fn missing(plan: &Plan) -> BTreeMap<&str, u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Ask, Reason, SeatNeed, SkuId, Timestamp, UserId};
+    use crate::model::{SeatNeed, SkuId, Timestamp, UserId};
 
     fn plan(asks: &[&str], missing: u32) -> Plan {
         let ask = |id: &&str| Ask {
@@ -48,6 +70,22 @@ mod tests {
         let need = SeatNeed { sku: SkuId::from_u128(3), part_number: "SPE_E3".to_owned(), missing, by: None };
         let seats = if missing == 0 { Vec::new() } else { vec![need] };
         Plan { asks: asks.iter().map(ask).collect(), seats, ..Plan::default() }
+    }
+
+    #[test]
+    fn a_question_is_as_old_as_its_asking() {
+        let at = Timestamp::from_secs;
+        let mut first = Plan { made_at: at(100), ..plan(&["a"], 0) };
+        date(None, &mut first);
+        assert_eq!(first.asks[0].opened, at(100));
+        let mut second = Plan { made_at: at(200), ..plan(&["a", "b"], 0) };
+        second.asks[1].reason = Reason::MassEvent;
+        date(Some(&first), &mut second);
+        assert_eq!([0, 1].map(|ask| second.asks[ask].opened), [at(100), at(200)]);
+        let mut third = Plan { made_at: at(300), ..plan(&["c"], 0) };
+        third.asks[0].reason = Reason::MassEvent;
+        date(Some(&second), &mut third);
+        assert_eq!(third.asks[0].opened, at(200), "the same event, with somebody more");
     }
 
     #[test]

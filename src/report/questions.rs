@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Ask, Timestamp, UserId};
 
 use super::words;
@@ -12,10 +14,47 @@ use super::words;
 pub type Names = BTreeMap<UserId, String>;
 
 /// Mailboxes of one question that are named.
-const NAMED: usize = 5;
+const NAMED: usize = 20;
 
-/// All open questions, the most urgent first. `acts_unanswered`: what the policy does when nobody answers in time.
-pub fn text(asks: &[Ask], names: &Names, acts_unanswered: Option<bool>, now: Timestamp) -> String {
+/// A question that somebody said no to, while what was asked about still stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Denied {
+    pub ask: Ask,
+    pub by: String,
+    pub at: Timestamp,
+}
+
+/// All open questions, the most urgent first, then those that were denied. `acts_unanswered`: what the policy does when
+/// nobody answers in time.
+pub fn text(
+    asks: &[Ask],
+    denied: &[Denied],
+    names: &Names,
+    acts_unanswered: Option<bool>,
+    now: Timestamp,
+) -> String {
+    let mut text = open(asks, names, acts_unanswered, now);
+    if !denied.is_empty() {
+        let were = words::how_many(denied.len() as u64, "question was", "questions were");
+        let _ = writeln!(text, "\n{were} denied, and what was asked about still stands");
+    }
+    for Denied { ask, by, at } in denied {
+        let id = words::one_line(&ask.id);
+        let _ = writeln!(text, "\n{id}  {}", words::one_line(&ask.question));
+        let _ = writeln!(text, "  who      {}", concerned(ask, names));
+        let _ = writeln!(
+            text,
+            "  denied   {}, {}, by {}",
+            at.human(),
+            words::distance(*at, now),
+            words::one_line(by)
+        );
+        let _ = writeln!(text, "  take it back with  mailkeeper approve {id}");
+    }
+    text
+}
+
+fn open(asks: &[Ask], names: &Names, acts_unanswered: Option<bool>, now: Timestamp) -> String {
     if asks.is_empty() {
         return "nothing waits for a person\n".to_owned();
     }
@@ -69,7 +108,10 @@ fn concerned(ask: &Ask, names: &Names) -> String {
         .map(|user| names.get(user).map_or_else(|| user.to_string(), |name| words::one_line(name)))
         .collect();
     let count = words::how_many(ask.users.len() as u64, "mailbox", "mailboxes");
-    let more = if ask.users.len() > NAMED { ", .." } else { "" };
+    let more = match ask.users.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more: mailkeeper asks --output json"),
+    };
     format!("{count}: {}{more}", named.join(", "))
 }
 
@@ -91,7 +133,18 @@ mod tests {
             act_by: Some(NOW - Span::from_hours(1)),
         });
         let names = Names::from([(UserId::from_u128(2), "carl.vonberg@contoso.com".to_owned())]);
-        insta::assert_snapshot!(text(&asks, &names, Some(false), NOW));
-        assert_eq!(text(&[], &names, None, NOW), "nothing waits for a person\n");
+        insta::assert_snapshot!(text(&asks, &[], &names, Some(false), NOW));
+        assert_eq!(text(&[], &[], &names, None, NOW), "nothing waits for a person\n");
+    }
+
+    #[test]
+    fn a_denied_question_says_who_said_no_and_how_to_take_it_back() {
+        let ask = troubled().asks.remove(0);
+        let id = ask.id.clone();
+        let (by, at) = ("carl (uid 1000)".to_owned(), NOW - Span::from_hours(3));
+        let told = text(&[], &[Denied { ask, by, at }], &Names::new(), None, NOW);
+        assert!(told.starts_with("nothing waits for a person\n\n1 question was denied"), "{told}");
+        assert!(told.contains("3h ago, by carl (uid 1000)"), "{told}");
+        assert!(told.contains(&format!("mailkeeper approve {id}")), "{told}");
     }
 }

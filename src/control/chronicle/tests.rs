@@ -46,6 +46,7 @@ fn month() -> Vec<(i64, Entry)> {
                 question: "anna.berg@contoso.com: the rule says ask".to_owned(),
                 mailboxes: 1,
                 act_by: None,
+                users: [anna].into(),
             },
         ),
         (
@@ -54,6 +55,7 @@ fn month() -> Vec<(i64, Entry)> {
                 ask: "1f9f0c9b2e01".to_owned(),
                 by: "carl (uid 1000)".to_owned(),
                 digest: "c0ffee".repeat(10),
+                users: [anna].into(),
             },
         ),
         (

@@ -5,6 +5,7 @@ use futures_util::FutureExt as _;
 use super::*;
 use crate::control::testing::Office;
 use crate::model::Presence;
+use crate::report::status::NextMove;
 use crate::sim::administrator::DeletedFrom;
 use crate::sim::scenario::{Company, Role};
 
@@ -64,6 +65,92 @@ async fn an_approval_is_recorded_once_and_then_carried_out() {
     assert_eq!(known.presence, Presence::Live, "restored");
     let refusal = answer(&office, &ask, false).expect_err("the question is closed");
     assert!(refusal.is_usage && refusal.message.contains("the question is closed"), "{}", refusal.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_the_first_pass_no_name_is_misspelt() {
+    let office = Office::open(true, policy);
+    for question in [
+        Question::Explain { user: "anna@contoso.com".to_owned() },
+        Question::History { user: Some("anna@contoso.com".to_owned()), limit: 9 },
+        Question::History { user: None, limit: 9 },
+        Question::Report { since: Span::from_days(30) },
+    ] {
+        let refusal =
+            office.desk.answer(&question, &person()).expect("needs no pass").expect_err("nobody is known");
+        assert!(refusal.message.contains("no pass was made for contoso yet"), "{}", refusal.message);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_is_told_and_taken_back_as_long_as_its_drift_stands() {
+    let (mut office, ask, victim) = asked(true).await;
+    answer(&office, &ask, false).expect("taken");
+    for _ in 0..3 {
+        office.pass_after(Span::from_minutes(10)).await;
+    }
+    let upn = office.desk.store.user(victim).expect("readable").expect("known").user.upn;
+    let Answer::Asks { asks, denied, .. } = office.desk.asks().expect("readable") else {
+        panic!("questions")
+    };
+    assert_eq!((asks.len(), denied.len()), (0, 1));
+    assert_eq!((denied[0].ask.id.as_str(), denied[0].by.as_str()), (ask.as_str(), "carl (uid 1000)"));
+    let explained = office.desk.explain(&upn).expect("known").to_text();
+    assert!(explained.contains(&format!("taken back with: mailkeeper approve {ask}")), "{explained}");
+    for told in ["asks a person (question", "denied by carl (uid 1000)"] {
+        assert!(explained.contains(told), "{told} is not in {explained}");
+    }
+    let Answer::History { lines, names } = office.desk.history(Some(&upn), 100).expect("readable") else {
+        panic!("lines")
+    };
+    let history = chronicle::text(lines.iter().rev(), &names);
+    assert!(history.contains("denied by carl (uid 1000)") && history.contains(&upn), "{history}");
+
+    answer(&office, &ask, true).expect("passes later the answer is taken back");
+    let next = office.desk.view().expect("a pass was made").at_risk[0].next.clone();
+    assert!(matches!(next, NextMove::Approved { .. }), "{next:?}");
+    office.pass_after(Span::from_minutes(10)).await;
+    office.pass_after(Span::from_minutes(10)).await;
+    let known = office.desk.store.user(victim).expect("readable").expect("known");
+    assert_eq!(known.presence, Presence::Live, "restored");
+    let refusal = answer(&office, &ask, false).expect_err("the drift is over");
+    assert!(refusal.message.contains("the question is closed"), "{}", refusal.message);
+}
+
+/// More are deleted at once than the policy lets pass, all under a rule that asks.
+#[tokio::test(start_paused = true)]
+async fn a_denied_mass_event_is_taken_back_and_a_yes_to_many_is_none_to_the_rules_own_question() {
+    let mut office = Office::open(true, |company| policy(company).replace("floor: 10", "floor: 1"));
+    office.pass_after(Span::from_minutes(10)).await;
+    office.pass_after(Span::from_minutes(10)).await;
+    let is_ours = |person: &&crate::sim::scenario::Person| !person.user.on_premises_synced;
+    let staff = office.company.of(Role::Staff).filter(is_ours);
+    let victims: Vec<UserId> = staff.take(3).map(|person| person.id).collect();
+    let now = office.now();
+    for victim in &victims {
+        office.tenant().delete_user(now, *victim, DeletedFrom::Graph);
+    }
+    for _ in 0..4 {
+        office.pass_after(Span::from_minutes(10)).await;
+    }
+    let asks = office.desk.open_asks().expect("a pass was made");
+    let mass = asks.iter().find(|ask| ask.reason == Reason::MassEvent).expect("many at once").id.clone();
+    answer(&office, &mass, false).expect("taken");
+    office.pass_after(Span::from_minutes(10)).await;
+    let Answer::Asks { denied, .. } = office.desk.asks().expect("readable") else { panic!("questions") };
+    let denied = denied.iter().find(|denied| denied.ask.id == mass).expect("the same question");
+    assert_eq!(denied.ask.users.len(), 3);
+    answer(&office, &mass, true).expect("taken back");
+    office.pass_after(Span::from_minutes(10)).await;
+    let view = office.desk.view().expect("a pass was made");
+    assert!(
+        view.at_risk.iter().all(|row| matches!(row.next, NextMove::Waiting { reason: Reason::Ask, .. })),
+        "{:?}",
+        view.at_risk
+    );
+    let explained = office.desk.explain(&victims[0].to_string()).expect("known").next;
+    let own = view.asks.iter().find(|ask| ask.users == [victims[0]]).expect("the rule asks");
+    assert!(explained.contains(&format!("mailkeeper approve {}", own.id)), "{explained}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -192,6 +192,21 @@ fn covered(desk: &Desk, header: &Header) -> Result<bool, JournalError> {
     Ok(is_found)
 }
 
+/// Lines that the newest backup was made behind, and that the journal does not have.
+pub fn missing_lines(desk: &Desk, places: &Places) -> Option<String> {
+    let (path, header) = places.shelf.newest()?;
+    let end = header.reflected.as_ref().or(header.journal_head.as_ref())?;
+    let is_covered = covered(desk, &header).unwrap_or(true);
+    (!is_covered).then(|| {
+        format!(
+            "the backup {} was made after entry {}, which this journal does not have: older entries were removed, or the \
+             journal was replaced",
+            path.display(),
+            end.seq
+        )
+    })
+}
+
 fn backup(desk: &Desk, places: &Places, now: Timestamp) -> Finding {
     let to_do = "the daemon writes one each day after a complete observation; `mailkeeper backup FILE` writes one now";
     let why = "when a licence was lost, and which mailbox was the healthy one, cannot be observed again";

@@ -59,7 +59,17 @@ fn policy(at: Timestamp, digest: &str) -> (Timestamp, Entry) {
 fn journal() -> Vec<(Timestamp, Entry)> {
     let asked = |at, ask: &str| {
         let (ask, question) = (ask.to_owned(), "restore?".to_owned());
-        (at, Entry::Asked { ask, reason: Reason::Ask, question, mailboxes: 1, act_by: None })
+        (
+            at,
+            Entry::Asked {
+                ask,
+                reason: Reason::Ask,
+                question,
+                mailboxes: 1,
+                act_by: None,
+                users: BTreeSet::new(),
+            },
+        )
     };
     let by = || "carl (uid 1000)".to_owned();
     let refused = "400 Request_BadRequest \"no\" (request-id";
@@ -83,7 +93,12 @@ fn journal() -> Vec<(Timestamp, Entry)> {
         asked(days_ago(18), "77aa0c9b2e01"),
         (
             days_ago(18),
-            Entry::Approved { ask: "1f9f0c9b2e01".to_owned(), by: by(), digest: "c0ffee".repeat(4) },
+            Entry::Approved {
+                ask: "1f9f0c9b2e01".to_owned(),
+                by: by(),
+                digest: "c0ffee".repeat(4),
+                users: BTreeSet::new(),
+            },
         ),
         (
             days_ago(18),

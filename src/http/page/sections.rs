@@ -31,7 +31,11 @@ pub(super) fn asks(asks: &[Ask], now: Timestamp) -> Markup {
                                 ", act by " (act_by.human()) " (" (words::distance(act_by, now)) ")"
                             }
                         }
-                        p.small { code { "mailkeeper approve " (words::one_line(&ask.id)) } }
+                        p.small {
+                            code { "mailkeeper approve " (words::one_line(&ask.id)) }
+                            ", or "
+                            code { "mailkeeper deny " (words::one_line(&ask.id)) }
+                        }
                     }
                 }
                 (more(asks.len()))

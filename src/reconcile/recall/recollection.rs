@@ -62,7 +62,7 @@ impl Recollection {
             Entry::Asked { ask, reason, .. } => {
                 self.asked.insert(ask.clone(), *reason);
             }
-            Entry::Approved { ask, by, digest } => {
+            Entry::Approved { ask, by, digest, .. } => {
                 self.answer(ask, true, at, by, digest, BTreeSet::new(), None);
             }
             Entry::Denied { ask, by, digest, reason, users } => {

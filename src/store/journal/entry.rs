@@ -96,12 +96,19 @@ pub enum Entry {
         /// How many mailboxes wait for the answer.
         mailboxes: u64,
         act_by: Option<Timestamp>,
+        /// For whom; empty in journals of before it was recorded, and where there were too many to be named in one
+        /// line.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        users: BTreeSet<UserId>,
     },
     /// A person said yes to the plan with this digest.
     Approved {
         ask: String,
         by: String,
         digest: String,
+        /// As of a question.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        users: BTreeSet<UserId>,
     },
     /// Somebody may not approve this: with four eyes, who changed the policy. The question stays open.
     ApprovalRefused {
@@ -181,6 +188,35 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Those whom a question to a person, or the answer to it, is about.
+    pub fn asked_about(&self) -> Option<&BTreeSet<UserId>> {
+        match self {
+            Self::Asked { users, .. } | Self::Approved { users, .. } | Self::Denied { users, .. } => {
+                Some(users)
+            }
+            Self::Intent { .. }
+            | Self::Outcome { .. }
+            | Self::Verdict { .. }
+            | Self::ClockStarted { .. }
+            | Self::ClockStopped { .. }
+            | Self::MailboxRecorded { .. }
+            | Self::MailboxesRecorded { .. }
+            | Self::Lost { .. }
+            | Self::Held { .. }
+            | Self::Resumed { .. }
+            | Self::ApprovalRefused { .. }
+            | Self::SeatsMissing { .. }
+            | Self::Restored { .. }
+            | Self::Recalled { .. }
+            | Self::PolicyLoaded { .. }
+            | Self::ObservationRejected { .. }
+            | Self::Started { .. }
+            | Self::Stopped => None,
+        }
+    }
+}
+
 /// An entry as read back. One that a newer version wrote is kept as it stands: the chain covers it all the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -210,6 +246,7 @@ impl Recorded {
             Some(Entry::MailboxesRecorded { mailboxes }) => {
                 mailboxes.iter().any(|mailbox| mailbox.user == user)
             }
+            Some(entry) if entry.asked_about().is_some_and(|users| users.contains(&user)) => true,
             Some(_) | None => self.user() == Some(user),
         }
     }

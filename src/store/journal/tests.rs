@@ -107,7 +107,7 @@ fn every_kind_of_entry_is_read_back() {
         Entry::Lost { user, upn: "a@b".into(), warned: true },
         Entry::Held { by: "uid 0".into(), reason: None, until: Some(AT) },
         Entry::Resumed { by: "uid 0".into() },
-        Entry::Approved { ask: "a".into(), by: "uid 0".into(), digest: "d".into() },
+        Entry::Approved { ask: "a".into(), by: "uid 0".into(), digest: "d".into(), users: [user].into() },
         Entry::ApprovalRefused { ask: "a".into(), by: "uid 0".into(), reason: "r".into() },
         Entry::Denied {
             ask: "a".into(),
@@ -124,6 +124,7 @@ fn every_kind_of_entry_is_read_back() {
             question: "?".into(),
             mailboxes: 1,
             act_by: None,
+            users: [user].into(),
         },
         Entry::SeatsMissing { part_number: "SPE_E3".into(), missing: 2 },
         Entry::Restored { backup: "b.ndjson".into(), made_at: AT },

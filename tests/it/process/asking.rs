@@ -1,6 +1,7 @@
 //! Commands that change nothing: check, plan, status, explain, history, schema, completions; and how a command refuses.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use mailkeeper::graph::transport::HttpResponse;
 use serde_json::{Value, json};
@@ -220,4 +221,49 @@ fn objects(text: &str) -> Vec<Value> {
 
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
+}
+
+#[test]
+fn whoever_has_read_enough_is_told_nothing_more() {
+    let site = Site::observed();
+    for arguments in [
+        &["completions", "bash"][..],
+        &["man"],
+        &["schema", "policy"],
+        &["history"],
+        &["doctor", "--output", "json"],
+        &["status"],
+        &["check"],
+    ] {
+        let mut command = binary();
+        command.arg("--config").arg(site.path("mailkeeper.yaml")).args(arguments);
+        let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+        drop(reader);
+        let ended = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("starts").wait_with_output();
+        let ended = ended.expect("it ends");
+        let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.code().is_some() && !stderr.contains("panicked"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_sign_in_that_fails_is_told_once_with_the_address_and_what_to_look_at() {
+    let site = Site::new();
+    let path = site.path("mailkeeper.yaml");
+    let settings = std::fs::read_to_string(&path).expect("it is there");
+    let origin =
+        settings.split("login: \"").nth(1).and_then(|rest| rest.split('"').next()).expect("it is named");
+    let settings = settings.replace(origin, "http://127.0.0.1:9");
+    std::fs::write(&path, settings).expect("the directory is writable");
+    let plan = site.run(&["plan"]);
+    assert_eq!(plan.code, Some(1), "{plan}");
+    assert_eq!(plan.stderr.matches("the observation has a problem").count(), 1, "{plan}");
+    assert!(plan.stdout.contains("could not connect to http://127.0.0.1:9"), "{plan}");
+    let status = site.run(&["status"]).stdout.replace('\n', " ");
+    assert_eq!(status.matches("could not connect").count(), 1, "{status}");
+    let doctor = site.run(&["doctor"]).stdout;
+    assert!(doctor.contains("check network, DNS, proxy and firewall"), "{doctor}");
+    assert!(!doctor.contains("check client id"), "{doctor}");
+    let last = doctor.lines().find(|line| line.contains("the last pass")).expect("it is told");
+    assert_eq!(last.matches("could not connect").count(), 1, "{last}");
 }

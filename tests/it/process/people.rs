@@ -71,6 +71,18 @@ fn doctor_is_content_with_a_tenant_in_order_and_names_what_is_missing() {
 }
 
 #[test]
+fn a_pass_that_may_read_no_mailbox_says_so() {
+    let site = Site::new();
+    let well = site.run(&["plan"]);
+    assert!(!well.stderr.contains("mailbox_unreadable"), "{well}");
+    let site = Site::new();
+    site.leave_permissions(&["User.Read.All", "GroupMember.Read.All", "LicenseAssignment.Read.All"]);
+    let blind = site.run(&["plan"]);
+    assert!(blind.stderr.contains("mailbox_unreadable"), "{blind}");
+    assert!(blind.stderr.contains("MailboxSettings.Read may be missing"), "{blind}");
+}
+
+#[test]
 fn doctor_works_while_the_daemon_holds_the_state_and_without_any_state_at_all() {
     let site = Site::observed();
     {
@@ -79,6 +91,8 @@ fn doctor_works_while_the_daemon_holds_the_state_and_without_any_state_at_all() 
         let ran = site.run(&["doctor"]);
         assert_eq!(ran.code, Some(0), "{ran}");
         assert!(ran.stdout.contains("the daemon answers on"), "{ran}");
+        let ran = site.run(&["restore-state", "/dev/null"]);
+        assert!(ran.code == Some(1) && ran.stderr.contains("stop the daemon first"), "{ran}");
     }
     fs::remove_file(site.path("secret")).expect("it is there");
     let ran = site.run(&["doctor"]);
@@ -147,6 +161,26 @@ fn the_daemon_backs_up_daily_and_a_lost_state_is_read_back() {
     assert!(explained.stdout.contains("as of "), "what was known before is known: {explained}");
     let examined = site.run(&["doctor"]).stdout;
     assert!(examined.contains("moved aside: db.unreadable-"), "{examined}");
+}
+
+#[test]
+fn a_journal_that_was_removed_is_not_called_whole() {
+    let site = Site::observed();
+    let backups = site.path("state/backups");
+    {
+        let _daemon = Daemon::start(&site);
+        wait::until("a backup is written", || {
+            let mut files = fs::read_dir(&backups).ok()?.flatten();
+            files.any(|file| file.file_name().to_string_lossy().ends_with(".ndjson")).then_some(())
+        });
+    }
+    let whole = site.run(&["history", "--verify"]);
+    assert!(whole.code == Some(0) && whole.stdout.starts_with("the journal is whole"), "{whole}");
+    fs::remove_dir_all(site.path("state/journal")).expect("it is there");
+    assert_eq!(site.run(&["plan"]).code, Some(0));
+    let cut = site.run(&["history", "--verify"]);
+    assert_eq!(cut.code, Some(1), "{cut}");
+    assert!(cut.stdout.contains("BUT ENTRIES ARE MISSING: the backup"), "{cut}");
 }
 
 #[test]

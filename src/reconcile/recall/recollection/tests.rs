@@ -195,7 +195,12 @@ fn a_no_comes_back_and_a_yes_does_not() {
         reason: Some(Reason::MassEvent),
         users: [ANNA].into(),
     };
-    let approved = |ask: &str| Entry::Approved { ask: ask.into(), by: "uid 0".into(), digest: "d".into() };
+    let approved = |ask: &str| Entry::Approved {
+        ask: ask.into(),
+        by: "uid 0".into(),
+        digest: "d".into(),
+        users: BTreeSet::new(),
+    };
     let lines = [(1, denied("no")), (1, denied("changed")), (2, approved("changed")), (2, approved("yes"))];
     let told = recalled(&[], &lines).answers;
     let after = answered(Approvals::default(), told.clone());
