@@ -113,13 +113,68 @@ impl fmt::Display for RequestIds {
     }
 }
 
-/// Text of others, fit for one log line: control characters become blanks, and it ends after 500 characters.
+/// Text of others, fit for one log line: control characters become blanks, what may be a token or a secret that a server
+/// repeats is left out, and it ends after 500 characters.
 pub(super) fn tame(text: &str) -> String {
     const MAX_CHARS: usize = 500;
-    let mut tamed: String =
-        text.chars().take(MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().nth(MAX_CHARS).is_some() {
-        tamed.push('\u{2026}');
+    let mut tamed = String::new();
+    let mut room = MAX_CHARS;
+    for piece in text.split_inclusive(|c| !is_of_secrets(c)) {
+        let word = piece.trim_end_matches(|c| !is_of_secrets(c));
+        let shown = if may_be_secret(word) { "[left out]" } else { word };
+        for c in shown.chars().chain(piece[word.len()..].chars()) {
+            if room == 0 {
+                tamed.push('\u{2026}');
+                return tamed;
+            }
+            tamed.push(if c.is_control() { ' ' } else { c });
+            room -= 1;
+        }
     }
     tamed
+}
+
+/// True for the characters that tokens (base64url, with dots between the parts) and Entra's client secrets consist of.
+fn is_of_secrets(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.~+=".contains(c)
+}
+
+/// True from 40 characters on, with a digit among them: a client secret of Entra has 40 and a token far more, a GUID has
+/// 36, and the long names of classes and settings in Microsoft's messages have no digits.
+fn may_be_secret(word: &str) -> bool {
+    word.len() >= 40 && word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tame;
+
+    #[test]
+    fn what_a_server_repeats_of_a_token_or_a_secret_is_left_out() {
+        let token = format!("eyJ0eXAiOiJKV1Qi.{}.c2lnbmF0dXJl-_x1", "eyJhdWQiOiIwMDAw".repeat(200));
+        let secret = "k1m8Q~abcdefghijklmnopqrstuvwxyz.ABCDEF~";
+        for (text, tamed) in [
+            (format!("no: Bearer {token}!"), "no: Bearer [left out]!"),
+            (format!("client_secret={secret}"), "[left out]"),
+            (format!("'{secret}'\n"), "'[left out]' "),
+            (
+                "no user 9c0f3b5e-6a1d-4c0e-9a43-5f2d8c1b7e60".into(),
+                "no user 9c0f3b5e-6a1d-4c0e-9a43-5f2d8c1b7e60",
+            ),
+            (
+                "MailboxProvisioningConstraintIsNotAllowedHere".into(),
+                "MailboxProvisioningConstraintIsNotAllowedHere",
+            ),
+        ] {
+            assert_eq!(tame(&text), tamed);
+        }
+    }
+
+    #[test]
+    fn it_fits_one_line_and_ends() {
+        assert_eq!(tame("a\r\nb\u{1b}[31m"), "a  b [31m");
+        let long = tame(&"\u{e4} ".repeat(400));
+        assert_eq!((long.chars().count(), long.ends_with('\u{2026}')), (501, true));
+        assert_eq!(tame(&"x ".repeat(250)).chars().count(), 500);
+    }
 }
