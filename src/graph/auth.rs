@@ -63,6 +63,11 @@ impl AccessToken {
         HttpRequest::new(method, url.as_str())
             .with_header("authorization", format!("Bearer {}", self.text.expose_secret()))
     }
+
+    /// See [`HttpResponse::leave_out`].
+    pub(super) fn leave_out_of(&self, response: &mut HttpResponse) {
+        response.leave_out(self.text.expose_secret());
+    }
 }
 
 impl fmt::Debug for AccessToken {
@@ -231,7 +236,12 @@ impl TokenSource {
         let client_request = watcher.fresh_id();
         let request = request.with_header("client-request-id", client_request.clone());
         let started = self.clock.monotonic();
-        let answer = self.transport.send(request).await;
+        let mut answer = self.transport.send(request).await;
+        if let (Ok(refusal), Some(secret)) = (&mut answer, self.authority.sign_in.secret())
+            && refusal.status != 200
+        {
+            refusal.leave_out(secret.expose_secret());
+        }
         watcher.answered(answer.as_ref().ok(), self.clock.monotonic().saturating_sub(started));
         let request = answer.as_ref().ok().and_then(request_id).map(tame);
         let grant = match answer {

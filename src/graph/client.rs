@@ -196,7 +196,12 @@ impl Client {
         let client_request = shared.wire.fresh_id();
         let http = dressed(token.authorize(request.method, url), request, &client_request);
         let started = shared.clock.monotonic();
-        let outcome = shared.transport.send(http).await;
+        let mut outcome = shared.transport.send(http).await;
+        if let Ok(response) = &mut outcome
+            && (!is_success(response) || request.endpoint == Endpoint::Batch)
+        {
+            token.leave_out_of(response);
+        }
         let duration = shared.clock.monotonic().saturating_sub(started);
         let response = outcome.as_ref().ok();
         shared.wire.note(request.endpoint, request.resource_units, response, duration);

@@ -12,8 +12,8 @@ use super::request::Endpoint;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No token, so nothing was sent.
-    #[error("sign-in failed")]
-    SignIn(#[source] SignInError),
+    #[error(transparent)]
+    SignIn(SignInError),
     /// Graph answered with an error that a repetition does not change.
     #[error("{endpoint}: {answer}")]
     Answer { endpoint: Endpoint, answer: Box<ErrorAnswer> },
@@ -113,8 +113,8 @@ impl fmt::Display for RequestIds {
     }
 }
 
-/// Text of others, fit for one log line: control characters become blanks, what may be a token or a secret that a server
-/// repeats is left out, and it ends after 500 characters.
+/// Text of others, fit for one log line: control characters become blanks, what may be a token or a secret that a
+/// server repeats is left out, and it ends after 500 characters.
 pub(super) fn tame(text: &str) -> String {
     const MAX_CHARS: usize = 500;
     let mut tamed = String::new();
@@ -139,8 +139,8 @@ fn is_of_secrets(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.~+=".contains(c)
 }
 
-/// True from 40 characters on, with a digit among them: a client secret of Entra has 40 and a token far more, a GUID has
-/// 36, and the long names of classes and settings in Microsoft's messages have no digits.
+/// True from 40 characters on, with a digit among them: a client secret of Entra has 40 and a token far more, a GUID
+/// has 36, and the long names of classes and settings in Microsoft's messages have no digits.
 fn may_be_secret(word: &str) -> bool {
     word.len() >= 40 && word.bytes().any(|byte| byte.is_ascii_digit())
 }

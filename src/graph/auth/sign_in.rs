@@ -65,6 +65,17 @@ impl SignIn {
             Self::ManagedIdentity { .. } | Self::Never => false,
         }
     }
+
+    /// What a request for a token carries in the open. Assertions and tokens are made anew each time.
+    pub(super) fn secret(&self) -> Option<&SecretString> {
+        match self {
+            Self::ClientSecret { secret, .. } => Some(secret),
+            Self::Certificate { .. }
+            | Self::FederatedToken { .. }
+            | Self::ManagedIdentity { .. }
+            | Self::Never => None,
+        }
+    }
 }
 
 /// A federated token is a JWT of a few kilobytes; a larger file is something else.

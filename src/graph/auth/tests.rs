@@ -49,6 +49,25 @@ async fn refusals_are_sorted_for_people_and_keep_microsofts_words() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_server_repeats_of_token_or_secret_is_left_out() {
+    // The secret of the client under test.
+    let graph = empty_graph()
+        .with_tokens(|_| Ok(refusal(401, "invalid_client", 7_000_215, "AADSTS7000215: hunter2 is wrong")));
+    let (error, _) = sign_in_error(graph).await;
+    assert!(error.to_string().contains("AADSTS7000215: [left out] is wrong"), "{error}");
+
+    let (client, _) = FakeGraph::new(|request, _| {
+        let token = request.header("authorization").expect("a token").to_owned();
+        let body = json!({ "error": { "code": "BadRequest", "message": format!("you sent {token}") } });
+        Ok(HttpResponse::new(400).with_header("request-id", token).with_json(&body))
+    })
+    .client();
+    let error = client.subscribed_skus().await.expect_err("refused").to_string();
+    assert!(error.contains("you sent Bearer [left out]"), "{error}");
+    assert!(error.contains("request-id Bearer [left out]"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_is_told_with_the_ids_of_its_request() {
     let refused =
         refusal(401, "invalid_client", 7_000_215, "AADSTS7000215: no").with_header("x-ms-request-id", "e-1");
