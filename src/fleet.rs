@@ -106,22 +106,36 @@ impl Fleet {
         let _ = self.stop.send(true);
     }
 
-    /// Asks one tenant or all of them.
+    /// Asks one tenant or all of them. What one refuses keeps the others from nothing: a question or a user is known
+    /// to one tenant, and a hold is for all that can take it down.
+    ///
+    /// # Errors
+    /// For people: when nobody has an answer, and also when somebody has none to what was meant for all.
     pub async fn ask(&self, request: &Request, by: &Person) -> Result<Answers, Refusal> {
-        let members = self.addressed(request)?;
-        let mut answers = Vec::new();
-        for member in members {
+        let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+        for member in self.addressed(request)? {
             let answer = match member.desk.answer(&request.question, by) {
-                Some(answer) => answer?,
+                Some(answer) => answer,
                 None if request.question == Question::Doctor => {
                     let examination = doctor::examine(&member.desk).await;
-                    Answer::Examination { examination: Box::new(examination) }
+                    Ok(Answer::Examination { examination: Box::new(examination) })
                 }
-                None => member.pass(&request.question).await?,
+                None => member.pass(&request.question).await,
             };
-            answers.push((member.desk.tenant.clone(), answer));
+            match answer {
+                Ok(answer) => answers.push((member.desk.tenant.clone(), answer)),
+                Err(refusal) => refusals.push((member.desk.tenant.clone(), refusal)),
+            }
         }
-        Ok(answers)
+        let is_for_one = is_for_one(&request.question);
+        match refusals.into_iter().next() {
+            Some((_, refusal)) if answers.is_empty() => Err(refusal),
+            Some((tenant, refusal)) if !is_for_one => Err(Refusal {
+                message: format!("{tenant}: {}{}", refusal.message, said_by_others(&answers)),
+                ..refusal
+            }),
+            Some(_) | None => Ok(answers),
+        }
     }
 
     fn addressed(&self, request: &Request) -> Result<Vec<&Member>, Refusal> {
@@ -137,6 +151,33 @@ impl Fleet {
         }
         Ok(members)
     }
+}
+
+/// A question of a plan, or a user, of which one tenant knows.
+fn is_for_one(question: &Question) -> bool {
+    match question {
+        Question::Answer { .. } | Question::Explain { .. } | Question::History { user: Some(_), .. } => true,
+        Question::Plan
+        | Question::Apply { .. }
+        | Question::Status
+        | Question::Asks
+        | Question::Hold { .. }
+        | Question::Resume
+        | Question::History { user: None, .. }
+        | Question::Verify
+        | Question::Backup
+        | Question::Doctor
+        | Question::Report { .. } => false,
+    }
+}
+
+/// What was done all the same.
+fn said_by_others(answers: &Answers) -> String {
+    let said = answers.iter().filter_map(|(tenant, answer)| {
+        let Answer::Said { message } = answer else { return None };
+        Some(format!("\n{tenant}: {message}"))
+    });
+    said.collect()
 }
 
 impl Member {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::{
     Action, Answer, Ask, Catalog, Certainty, DIRECTORY_SETTLE, Drift, KnownUser, LedgerEntry, MAILBOX_SETTLE,
-    Plan, Reason, Remedy, Response, RestoreOptions, SkuId, Step, Timestamp, UserId, Waiting,
+    Plan, Reason, Remedy, Response, SkuId, Step, Timestamp, UserId, Waiting,
 };
 use crate::policy::{Policy, Unanswered};
 use seats::Seats;
@@ -188,9 +188,19 @@ fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(),
     };
     // An answer holds until we are undone again.
     let since = flapping.unwrap_or(entry.first_seen);
-    let id = question_id(drift, reason, since);
-    let answer = input.answers.get(&id).map(|answer| answer.granted);
-    if answer == Some(true) || answer.is_none() && is_decided_by_time(drift, input) {
+    let asked = question_id(drift, reason, since, way(drift));
+    // A yes to one way of coming back is none to another; a no to coming back is one to all ways.
+    let as_it_was = question_id(drift, reason, since, None);
+    let said = |id: &String| input.answers.get(id).map(|answer| answer.granted);
+    let (id, answer) = match said(&as_it_was) {
+        Some(false) => (as_it_was, Some(false)),
+        Some(true) | None => {
+            let answer = said(&asked);
+            (asked, answer)
+        }
+    };
+    let may_time_decide = || is_decided_by_time(drift, input) && !was_denied(drift, entry, input);
+    if answer == Some(true) || answer.is_none() && may_time_decide() {
         return Ok(());
     }
     let detail = flapping.map(|_| setbacks_of(entry));
@@ -207,23 +217,33 @@ fn approved(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> Result<(),
     Err(Held { ask: Some(Box::new(ask)), detail, ..Held::because(reason) })
 }
 
-/// A yes to one way of coming back is none to another.
-fn question_id(drift: &Drift, reason: Reason, since: Timestamp) -> String {
+fn question_id(drift: &Drift, reason: Reason, since: Timestamp, way: Option<String>) -> String {
     let (label, kind) = (reason.label(), drift.kind.label());
     let mut parts: Vec<&dyn std::fmt::Display> = vec![&label, &drift.user, &kind, &since];
-    let way = match &drift.remedy {
-        Remedy::Restore(options) => explain::changes(options),
+    parts.extend(way.iter().map(|way| way as &dyn std::fmt::Display));
+    stable_id(&parts)
+}
+
+/// How a deleted account would come back, where that is not as it was.
+fn way(drift: &Drift) -> Option<String> {
+    match &drift.remedy {
+        Remedy::Restore(options) => options.key(),
         Remedy::AssignLicense { .. }
         | Remedy::EnablePlan { .. }
         | Remedy::AddToGroup { .. }
         | Remedy::ReprocessLicenses { .. }
         | Remedy::SetUsageLocation { .. }
-        | Remedy::Nothing => String::new(),
-    };
-    if !way.is_empty() {
-        parts.push(&way);
+        | Remedy::Nothing => None,
     }
-    stable_id(&parts)
+}
+
+/// Somebody said no to a question about this mailbox since its trouble began, in whatever words: time does not overrule
+/// them.
+fn was_denied(drift: &Drift, entry: &LedgerEntry, input: &Input<'_>) -> bool {
+    let is_no = |answer: &Answer| {
+        !answer.granted && answer.reason != Reason::MassEvent && answer.at >= entry.first_seen
+    };
+    input.answers.values().any(|answer| is_no(answer) && answer.users.contains(&drift.user))
 }
 
 /// How often and when repairs of ours did not last.
@@ -325,17 +345,14 @@ fn step(drift: &Drift, action: Action, input: &Input<'_>) -> Step {
 /// What makes one action another than the last for the same drift: a restore under another name is another request.
 fn name_of(action: &Action) -> String {
     let label = action.label();
-    match action {
-        Action::Restore(options) if *options != RestoreOptions::PLAIN => {
-            let name = options.new_upn.as_deref().unwrap_or_default();
-            format!("{label} {name} {}", options.drops_taken_addresses)
-        }
+    let way = match action {
+        Action::Restore(options) => options.key(),
         Action::AssignLicense { .. }
         | Action::AddToGroup { .. }
         | Action::ReprocessLicenses { .. }
-        | Action::SetUsageLocation { .. }
-        | Action::Restore(_) => label.to_owned(),
-    }
+        | Action::SetUsageLocation { .. } => None,
+    };
+    way.map_or_else(|| label.to_owned(), |way| format!("{label} {way}"))
 }
 
 fn waiting(drift: &Drift, reason: Reason, until: Option<Timestamp>, detail: Option<String>) -> Waiting {

@@ -124,9 +124,6 @@ impl Reconciler {
             data_loss.clone_from(&view.data_loss);
             shared.publish(Arc::new(view));
         }
-        if let Some(hold) = parts.store.get::<Hold>()? {
-            shared.set_held(hold.is_active(parts.clock.now()));
-        }
         bookkeeping::adopt_open_intents(&parts.store, &parts.journal, parts.clock.now())?;
         Ok(Self {
             parts,
@@ -275,7 +272,7 @@ impl Reconciler {
         if let Some(Newer { policy: newest, groups }) = guard::newer(policy, store)? {
             self.preview.read(graph, &newest.digest, groups, now).await;
         }
-        let Some(guarded) = guard::in_force(policy, store, &self.preview, now)? else {
+        let Some(guarded) = guard::in_force(policy, store, &self.shared, &self.preview, now)? else {
             return Ok(None);
         };
         let policy = &guarded.policy;
@@ -372,8 +369,13 @@ impl Reconciler {
         let mut known = BTreeMap::new();
         let concerned = plan.steps.iter().map(|step| step.user).collect();
         self.parts.store.visit_users(&concerned, |id, user| known.extend(user.map(|user| (id, user))))?;
+        let is_closed = input.closed.is_some();
         let mut plan = plan::checked(plan, input, &known);
-        news::date(self.parts.store.get::<Plan>()?.as_ref(), &mut plan);
+        let before = self.parts.store.get::<Plan>()?;
+        if let Some(before) = before.as_ref().filter(|_| is_closed) {
+            news::carry_over(before, &findings.drifts, &answers.0, &mut plan);
+        }
+        news::date(before.as_ref(), &mut plan);
         Ok(plan)
     }
 
@@ -406,29 +408,26 @@ impl Reconciler {
         self.is_held().then_some(Reason::Held)
     }
 
-    /// A hold that has run out ends here.
     fn is_held(&self) -> bool {
-        let hold = self.parts.store.get::<Hold>().ok().flatten();
-        let is_held = hold.is_some_and(|hold| hold.is_active(self.parts.clock.now()));
-        self.shared.set_held(is_held);
-        is_held
+        is_held(&self.parts.store, &*self.parts.clock)
     }
 
     async fn act(&mut self, plan: &Plan) -> Vec<Done> {
-        let is_allowed = holds(InvariantId::Safe6, self.parts.may_act && !self.is_held(), || {
-            "act was reached in observe mode or while held".to_owned()
-        });
+        let is_allowed =
+            holds(InvariantId::Safe6, self.parts.may_act, || "act was reached in observe mode".to_owned());
         if !is_allowed || plan.steps.is_empty() {
             return Vec::new();
         }
-        let shared = self.shared.clone();
+        let (shared, store) = (self.shared.clone(), self.parts.store.clone());
         let (policy, edition) = (self.parts.policy.clone(), self.edition.clone());
         let (clock, began) = (Arc::clone(&self.parts.clock), self.began);
         let stopped = move || {
             let is_reloaded = || (policy.edition() != edition).then_some(Reason::PolicyReloaded);
             let set_by = began.map_or(Span::ZERO, |began| Reading::of(&*clock).set_by_since(began));
             let is_clock_set = || observe::clock_set(set_by).map(|_| Reason::ObservationRejected);
-            shared.stopped().or_else(is_reloaded).or_else(is_clock_set)
+            // Read before each request: a hold counts from the moment it is in the state.
+            let is_stopped = shared.is_stopping() || is_held(&store, &*clock);
+            is_stopped.then_some(Reason::Held).or_else(is_reloaded).or_else(is_clock_set)
         };
         let hands = Hands {
             graph: &self.parts.graph,
@@ -451,4 +450,9 @@ impl Reconciler {
             now: self.parts.clock.now(),
         }
     }
+}
+
+/// The big red button. What cannot be read holds, too.
+fn is_held(store: &TenantStore, clock: &dyn Clock) -> bool {
+    store.get::<Hold>().map_or(true, |hold| hold.is_some_and(|hold| hold.is_active(clock.now())))
 }

@@ -62,7 +62,7 @@ pub async fn apply(global: &Global, arguments: ApplyArgs) -> Exit {
 
 /// The beginning of a SHA-256 in hex.
 fn is_digest(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    (12..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `mailkeeper approve` and `deny`

@@ -21,7 +21,9 @@ const DEEPEST: u32 = 4;
 pub fn check(directory: &Path) -> Result<(), String> {
     let Some(me) = own_uid() else { return Ok(()) };
     let db = directory.join("db");
-    let (path, owner) = match (fs::symlink_metadata(&db), fs::metadata(directory)) {
+    // Behind a link it may lie on another disk; of one that leads nowhere the link's own owner counts.
+    let found = fs::metadata(&db).or_else(|_| fs::symlink_metadata(&db));
+    let (path, owner) = match (found, fs::metadata(directory)) {
         (Ok(found), _) => (db.as_path(), found.uid()),
         (Err(error), Ok(found)) if error.kind() == ErrorKind::PermissionDenied || me == 0 => {
             (directory, found.uid())
@@ -113,5 +115,21 @@ mod tests {
         fs::remove_dir_all(directory.path().join("db")).expect("removed");
         chown(directory.path(), Some(65_534), None).expect("root may");
         assert!(check(directory.path()).is_err(), "root in the empty directory of another user");
+    }
+
+    #[test]
+    fn behind_a_link_the_directory_counts_and_not_the_link() {
+        if own_uid() != Some(0) {
+            eprintln!("only root can give files away: not tried");
+            return;
+        }
+        let (directory, disk) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a disk"));
+        let link = directory.path().join("db");
+        std::os::unix::fs::symlink(disk.path(), &link).expect("linked");
+        std::os::unix::fs::lchown(&link, Some(65_534), None).expect("root may");
+        assert_eq!(check(directory.path()), Ok(()));
+        chown(disk.path(), Some(65_534), None).expect("root may");
+        assert!(check(directory.path()).is_err(), "the state behind it belongs to somebody else");
     }
 }

@@ -207,6 +207,7 @@ impl Desk {
     }
 
     fn take_answer(&self, ask: &str, granted: bool, by: &Person) -> Result<Answer, Refusal> {
+        let _turn = self.shared.turn();
         let view = self.last_view()?;
         let mut approvals = self.store.get_or_default::<Approvals>()?;
         let Some(open) = view.asks.iter().chain(&view.plan.denied).find(|open| open.id == ask) else {
@@ -295,10 +296,10 @@ impl Desk {
     }
 
     fn hold(&self, duration: Option<Span>, reason: &str, by: &Person) -> Result<Answer, Refusal> {
+        let _turn = self.shared.turn();
         let now = self.clock.now();
         let until = duration.map(|duration| now + duration);
         let before = self.active_hold();
-        self.shared.set_held(true);
         let hold = Hold { since: now, until, reason: Some(reason.to_owned()), by: by.name.clone() };
         self.store.put(&hold)?;
         self.store.flush()?;
@@ -315,6 +316,7 @@ impl Desk {
     }
 
     fn resume(&self, by: &Person) -> Result<Answer, Refusal> {
+        let _turn = self.shared.turn();
         let Some(hold) = self.active_hold() else {
             return Ok(Answer::Said { message: "was not on hold".to_owned() });
         };
@@ -326,7 +328,6 @@ impl Desk {
             self.store.put(&hold)?;
             return Err(refused(error));
         }
-        self.shared.set_held(false);
         self.shared.announce_change();
         Ok(Answer::Said { message: "resumed: the next pass acts again".to_owned() })
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -13,6 +14,12 @@ use super::{Person, Refusal, Reply, Request};
 
 /// A question is a few hundred bytes; whoever sends more is not a command of ours.
 const LONGEST_QUESTION: u64 = 64 * 1024;
+
+/// A command asks as soon as it is connected; who does not keeps a file of ours open.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Before the next try to accept.
+const REST: Duration = Duration::from_millis(100);
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +77,8 @@ impl Socket {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the control socket does not accept");
-                        tokio::task::yield_now().await;
+                        // Out of files, most likely: that does not pass in an instant.
+                        tokio::time::sleep(REST).await;
                     }
                 },
                 () = told(&mut stopping) => return,
@@ -89,7 +97,8 @@ async fn answer(stream: UnixStream, fleet: &Fleet) -> std::io::Result<()> {
     let person = Person::of_uid(stream.peer_cred()?.uid());
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(reader.take(LONGEST_QUESTION)).read_line(&mut line).await?;
+    let mut asked = BufReader::new(reader.take(LONGEST_QUESTION));
+    tokio::time::timeout(LONGEST_WAIT, asked.read_line(&mut line)).await??;
     let reply = match serde_json::from_str::<Request>(&line) {
         Ok(request) => match fleet.ask(&request, &person).await {
             Ok(answers) => Reply::Answers(answers),

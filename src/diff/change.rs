@@ -21,6 +21,8 @@ pub struct Comparison<'a> {
     kept_before: u64,
     kept_after: u64,
     released: Some,
+    /// Kept before, off-boarded or protected now by more than their own id: a pattern may reach further than was meant.
+    set_aside: Some,
     /// Kept before, and now it cannot be told; `fact` is what is missing for the first of them.
     unjudged: Some,
     fact: Option<String>,
@@ -63,6 +65,7 @@ impl<'a> Comparison<'a> {
             kept_before: 0,
             kept_after: 0,
             released: none(),
+            set_aside: none(),
             unjudged: none(),
             fact: None,
             exposed: none(),
@@ -83,6 +86,11 @@ impl<'a> Comparison<'a> {
                 Ruling::Undetermined { fact } if was_kept => {
                     self.unjudged.add(known);
                     self.fact.get_or_insert(fact);
+                }
+                Ruling::Offboarded(entry) | Ruling::Protected(entry)
+                    if was_kept && !entry.matcher.ids().contains(&known.id()) =>
+                {
+                    self.set_aside.add(known);
                 }
                 Ruling::NoRule | Ruling::Undetermined { .. } => {}
                 Ruling::Offboarded(_) | Ruling::Protected(_) | Ruling::Keep(_) => {}
@@ -143,6 +151,11 @@ impl<'a> Comparison<'a> {
             concerns.push(format!("no rule keeps {who} of {before} kept mailboxes any more"));
         } else if before > 0 && self.kept_after == 0 && self.unjudged.count == 0 {
             concerns.push(format!("none of {before} kept mailboxes is kept any more"));
+        }
+        if self.set_aside.count > allowed {
+            let who = self.set_aside.text();
+            concerns
+                .push(format!("{who} of {before} kept mailboxes are off-boarded or protected by a pattern"));
         }
         if self.exposed.count > 0 {
             let who = self.exposed.text();

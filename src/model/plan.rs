@@ -78,6 +78,13 @@ pub struct RestoreOptions {
 impl RestoreOptions {
     /// The account as it was.
     pub const PLAIN: Self = Self { new_upn: None, drops_taken_addresses: false };
+
+    /// What makes one way of coming back another than the next, for ids: never shown, so that its words stay. `None`
+    /// for the plain one.
+    pub fn key(&self) -> Option<String> {
+        let name = self.new_upn.as_deref().unwrap_or_default();
+        (*self != Self::PLAIN).then(|| format!("{name} {}", self.drops_taken_addresses))
+    }
 }
 
 impl Action {

@@ -98,13 +98,19 @@ fn undone_again(drift: &Drift, input: &Input<'_>) -> Option<Timestamp> {
 fn is_asked_for(drift: &Drift, input: &Input<'_>, since: Option<Timestamp>) -> bool {
     let is_too_late_to_wait = input.policy.unanswered_asks == Unanswered::Act
         && drift.clock.act_by.is_some_and(|act_by| act_by <= input.now);
-    is_too_late_to_wait
-        || input.answers.values().any(|answer| {
-            answer.granted
-                && answer.reason != Reason::MassEvent
-                && since.is_none_or(|since| answer.at >= since)
-                && answer.users.contains(&drift.user)
-        })
+    let about = |answer: &&Answer| {
+        answer.reason != Reason::MassEvent
+            && since.is_none_or(|since| answer.at >= since)
+            && answer.users.contains(&drift.user)
+    };
+    let stands = input.ledger.get(&drift.user).map(|entry| entry.first_seen);
+    let is_no = |answer: &Answer| !answer.granted && stands.is_some_and(|stands| answer.at >= stands);
+    // Of two answers at the same moment, the careful one counts.
+    match input.answers.values().filter(about).max_by_key(|answer| (answer.at, !answer.granted)) {
+        Some(newest) if is_no(newest) => false,
+        Some(_) => is_too_late_to_wait || input.answers.values().filter(about).any(|answer| answer.granted),
+        None => is_too_late_to_wait,
+    }
 }
 
 /// The newest answer to a mass event with this user in it was no.

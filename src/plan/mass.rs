@@ -23,7 +23,11 @@ pub fn event(input: &Input<'_>) -> Option<Ask> {
     }
     open.sort_by_key(|drift| drift.user);
     let users: Vec<UserId> = open.iter().map(|drift| drift.user).collect();
-    let id = stable_id(&users.iter().map(|user| user as &dyn std::fmt::Display).collect::<Vec<_>>());
+    // The same people another time are another event: an answer is to this one.
+    let since: Vec<Timestamp> = open.iter().map(|drift| first_seen(drift, input)).collect();
+    let about: Vec<&dyn std::fmt::Display> =
+        users.iter().zip(&since).flat_map(|(user, since)| [user as &dyn std::fmt::Display, since]).collect();
+    let id = stable_id(&about);
     let question = format!(
         "{count} of {} kept mailboxes are concerned within a day, the policy allows {allowed} without a person ({}){}",
         input.kept,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::diff::tests::world::{E3, NOW, World, world};
-use crate::model::{DriftKind, KnownUser, LossClock, RuleRef, Span, Units};
+use crate::model::{DriftKind, KnownUser, LossClock, RestoreOptions, RuleRef, Span, Units};
 use crate::policy::Ruling;
 
 /// The parts that an [`Input`] borrows.
@@ -305,7 +305,7 @@ fn another_way_to_come_back_is_another_request_and_another_question() {
     assert_eq!(id(Action::PLAIN_RESTORE), old, "an intent of an older version is still known");
     let question = |way: &RestoreOptions| {
         let drift = Drift { remedy: Remedy::Restore(way.clone()), ..plain.clone() };
-        question_id(&drift, Reason::Ask, NOW)
+        question_id(&drift, Reason::Ask, NOW, way.key())
     };
     assert_eq!(ways.iter().map(question).collect::<BTreeSet<_>>().len(), ways.len());
     let old = stable_id(&[&"ask", &plain.user, &plain.kind.label(), &NOW]);

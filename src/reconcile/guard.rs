@@ -13,6 +13,7 @@ use crate::store::{self, TenantStore};
 
 use super::policy_holder::{PolicyHolder, Waiting};
 use super::preview::{Preview, Unread};
+use super::shared::Shared;
 
 /// What a pass works with.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ pub fn newer(holder: &PolicyHolder, store: &TenantStore) -> Result<Option<Newer>
 pub fn in_force(
     holder: &PolicyHolder,
     store: &TenantStore,
+    shared: &Shared,
     preview: &Preview,
     now: Timestamp,
 ) -> Result<Option<InForce>, store::Error> {
@@ -72,6 +74,11 @@ pub fn in_force(
     let id = plan::stable_id(&[&Reason::PolicyChange.label(), &before.digest, &newest.digest]);
     let answer = store.get_or_default::<Approvals>()?.0.get(&id).map(|answer| answer.granted);
     if answer == Some(true) {
+        // It has had its effect: the same change another time is another question.
+        let _turn = shared.turn();
+        let mut approvals = store.get_or_default::<Approvals>()?;
+        approvals.0.remove(&id);
+        store.put(&approvals)?;
         return accept(holder, store, newest).map(Some);
     }
     let plan_before = store.get_or_default::<Plan>()?;

@@ -3,8 +3,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Ask, Plan, Reason};
+use crate::model::{Answer, Ask, Drift, Plan, Reason, UserId};
 use crate::store::journal::Entry;
+
+/// A pass that may start nothing asks nothing either: what the one before asked, and the seats that it missed, stay
+/// as they were for those who are still in trouble.
+pub fn carry_over(before: &Plan, drifts: &[Drift], answers: &BTreeMap<String, Answer>, now: &mut Plan) {
+    let in_trouble: BTreeSet<UserId> = drifts.iter().map(|drift| drift.user).collect();
+    let stands = |ask: &&Ask| {
+        let is_about_users = matches!(ask.reason, Reason::Ask | Reason::Flapping | Reason::MassEvent);
+        is_about_users && ask.users.iter().any(|user| in_trouble.contains(user))
+    };
+    for ask in before.questions().filter(stands) {
+        match answers.get(&ask.id).map(|answer| answer.granted) {
+            None => now.asks.push(ask.clone()),
+            Some(false) => now.denied.push(ask.clone()),
+            Some(true) => {}
+        }
+    }
+    now.seats.clone_from(&before.seats);
+}
 
 /// A question was asked when it was first in a plan, whenever its trouble began. One about many is made anew whenever
 /// somebody joins, and is as old as the one before.

@@ -1,11 +1,11 @@
-//! What is shared with those who do not make passes: the newest status document, the hold, the stop.
+//! What is shared with those who do not make passes: the newest status document, the stop, and the turn of whoever
+//! takes down what a person said.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-use crate::model::Reason;
 use crate::report::status::TenantView;
 
 /// What commands and the HTTP server read while a pass runs.
@@ -17,7 +17,7 @@ pub struct Shared {
 #[derive(Debug, Default)]
 struct SharedState {
     view: RwLock<Option<Arc<TenantView>>>,
-    is_held: AtomicBool,
+    taking_down: Mutex<()>,
     is_stopping: AtomicBool,
     is_sending: watch::Sender<bool>,
     is_published: tokio::sync::Notify,
@@ -44,9 +44,10 @@ impl Shared {
         self.inner.is_published.notified().await;
     }
 
-    /// The big red button, effective before the next request.
-    pub fn set_held(&self, is_held: bool) {
-        self.inner.is_held.store(is_held, Ordering::SeqCst);
+    /// The turn of one person: answers, holds and policies are taken down one after the other, each in the journal and
+    /// in the state before the next. Not to be kept over an await.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.inner.taking_down.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No request starts after this; the one under way is finished.
@@ -66,10 +67,8 @@ impl Shared {
         Sending(self)
     }
 
-    pub(super) fn stopped(&self) -> Option<Reason> {
-        let is_stopped =
-            self.inner.is_held.load(Ordering::SeqCst) || self.inner.is_stopping.load(Ordering::SeqCst);
-        is_stopped.then_some(Reason::Held)
+    pub(super) fn is_stopping(&self) -> bool {
+        self.inner.is_stopping.load(Ordering::SeqCst)
     }
 }
 

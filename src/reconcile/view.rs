@@ -7,7 +7,7 @@ use crate::act::Done;
 use crate::diff::state_of;
 use crate::model::{
     AuditEvent, Catalog, Drift, Evidence, LedgerEntry, MailboxState, OutcomeKind, Plan, Reason, SkuId, Span,
-    Timestamp, UserId, Waiting,
+    Step, Timestamp, UserId, Waiting,
 };
 use crate::observe::Observed;
 use crate::plan::pace;
@@ -20,6 +20,21 @@ use crate::store::records::{Cursor, Hold};
 
 use super::findings::Findings;
 use super::{PassReport, Reconciler};
+
+/// How the drifts ended, by user.
+struct Ends<'a> {
+    steps: BTreeMap<UserId, &'a Step>,
+    waiting: BTreeMap<UserId, &'a Waiting>,
+}
+
+impl<'a> Ends<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        Self {
+            steps: plan.steps.iter().map(|step| (step.user, step)).collect(),
+            waiting: plan.waiting.iter().map(|waiting| (waiting.user, waiting)).collect(),
+        }
+    }
+}
 
 impl Reconciler {
     pub(super) fn view(
@@ -37,11 +52,12 @@ impl Reconciler {
             .filter(|done| done.outcome.kind != OutcomeKind::NotSent)
             .map(|done| done.step.user)
             .collect();
+        let ends = Ends::of(&plan);
         let mut at_risk: Vec<(_, RiskRow)> = findings
             .drifts
             .iter()
             .map(|drift| {
-                let next = self.next_move(drift, &plan, &sent);
+                let next = self.next_move(drift, &ends, &sent);
                 (pace::urgency(drift, now), risk_row(drift, ledger.get(&drift.user), next, now))
             })
             .collect();
@@ -80,15 +96,15 @@ impl Reconciler {
         PassReport { view: Arc::new(view), done: Vec::new(), refused: None }
     }
 
-    fn next_move(&self, drift: &Drift, plan: &Plan, sent: &BTreeSet<UserId>) -> NextMove {
-        if let Some(step) = plan.steps.iter().find(|step| step.user == drift.user) {
+    fn next_move(&self, drift: &Drift, ends: &Ends<'_>, sent: &BTreeSet<UserId>) -> NextMove {
+        if let Some(step) = ends.steps.get(&drift.user) {
             let is_sent = sent.contains(&drift.user);
             return match self.stopped_reason().filter(|_| !is_sent) {
                 Some(reason) => NextMove::Waiting { reason, until: None, detail: None },
                 None => NextMove::Step { action: step.action.clone(), is_sent },
             };
         }
-        match plan.waiting.iter().find(|waiting| waiting.user == drift.user) {
+        match ends.waiting.get(&drift.user) {
             Some(waiting) => NextMove::Waiting {
                 reason: waiting.reason,
                 until: waiting.until,

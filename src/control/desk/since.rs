@@ -21,6 +21,12 @@ pub fn sort_asks(plan: &mut Plan, answers: &Answers) -> Vec<Ask> {
 /// Lays answers and the hold over the newest status document. `stopped`: why nothing is sent at the moment.
 pub fn lay_over(view: &mut TenantView, answers: &Answers, stopped: Option<Reason>) {
     let answered = sort_asks(&mut view.plan, answers);
+    let mut about: BTreeMap<UserId, Vec<&Ask>> = BTreeMap::new();
+    for ask in &answered {
+        for user in &ask.users {
+            about.entry(*user).or_default().push(ask);
+        }
+    }
     view.asks.clone_from(&view.plan.asks);
     for row in &mut view.at_risk {
         let newer = match &row.next {
@@ -31,7 +37,8 @@ pub fn lay_over(view: &mut TenantView, answers: &Answers, stopped: Option<Reason
                 Some(reason) => Some(waits(reason)),
             },
             NextMove::Waiting { reason, .. } => {
-                answer(&answered, answers, row.user, *reason).map(|answer| match (answer.granted, stopped) {
+                let answered = about.get(&row.user).map(Vec::as_slice).unwrap_or_default();
+                answer(answered, answers, *reason).map(|answer| match (answer.granted, stopped) {
                     (false, _) => waits(Reason::Denied),
                     (true, Some(reason)) => waits(reason),
                     (true, None) => NextMove::Approved { by: answer.by.clone(), at: answer.at },
@@ -47,8 +54,8 @@ pub fn lay_over(view: &mut TenantView, answers: &Answers, stopped: Option<Reason
 
 /// The answer that bears on a mailbox that waits for this reason. A yes to many is none to the question that the rule
 /// itself asks about one of them.
-fn answer<'a>(answered: &[Ask], answers: &'a Answers, user: UserId, reason: Reason) -> Option<&'a Answer> {
-    answered.iter().filter(|ask| ask.users.contains(&user)).find_map(|ask| {
+fn answer<'a>(answered: &[&Ask], answers: &'a Answers, reason: Reason) -> Option<&'a Answer> {
+    answered.iter().find_map(|ask| {
         let answer = answers.get(&ask.id)?;
         let bears = !answer.granted || ask.reason == reason || reason == Reason::Denied;
         bears.then_some(answer)
