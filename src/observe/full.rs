@@ -91,8 +91,8 @@ pub(super) async fn observe(watch: &Watch<'_>) -> Result<Observed, store::Error>
     believe(watch, read, seen)
 }
 
-/// The tenant that the credentials lead to must be the configured one. That the question itself is not answered is no
-/// problem: it needs a permission that nothing else needs.
+/// The tenant that the credentials lead to must be the configured one, and an answer that does not say which it is does
+/// not tell. That the question itself is refused is no problem: it needs a permission that nothing else needs.
 pub(super) async fn check_tenant(watch: &Watch<'_>, problems: &mut Vec<Problem>) {
     let configured = watch.store.tenant();
     match watch.graph.organization().await {
@@ -102,6 +102,7 @@ pub(super) async fn check_tenant(watch: &Watch<'_>, problems: &mut Vec<Problem>)
             detail: format!("signed in to tenant {}, the settings say {configured}", organization.id),
         }),
         Err(error @ Error::SignIn(_)) => problems.push(problem("sign-in", &error)),
+        Err(error @ Error::Malformed { .. }) => problems.push(problem("the tenant's own record", &error)),
         Err(error) => tracing::debug!(%error, "the tenant's own record cannot be read"),
     }
 }

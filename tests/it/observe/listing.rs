@@ -30,6 +30,16 @@ async fn parts_and_whole_bring_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tenant_that_does_not_say_which_it_is_is_not_believed() {
+    let lab = Lab::new(60, 41);
+    lab.odd.set(Quirks { names_no_organization: true, ..Quirks::default() });
+    let observation = lab.full_pass().await.observation;
+    assert_eq!(observation.problems.first().map(|problem| problem.kind), Some(ProblemKind::Malformed));
+    lab.odd.set(Quirks::default());
+    lab.believed().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_outside_the_usual_parts_stay_known() {
     let lab = Lab::new(100, 2);
     lab.act(|tenant, now| {

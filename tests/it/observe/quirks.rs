@@ -32,6 +32,8 @@ pub struct Quirks {
     pub audit_time_status: Option<u16>,
     /// The status that answers batches.
     pub batch_status: Option<u16>,
+    /// The list of the tenant's own record is empty.
+    pub names_no_organization: bool,
     /// The members of every group are listed as none.
     pub lists_no_members: bool,
     /// Exchange is busy: every question about a mailbox is to come again in 20 s.
@@ -182,6 +184,9 @@ impl Transport for Odd {
             ["/mailboxSettings", "/settings/exchange"].iter().any(|path| request.url.contains(path));
         if is_about_mailbox && lock(&self.quirks).is_exchange_busy {
             return Ok(HttpResponse::new(429).with_header("retry-after", "20"));
+        }
+        if request.url.contains("/organization") && lock(&self.quirks).names_no_organization {
+            return Ok(HttpResponse::new(200).with_json(&json!({ "value": [] })));
         }
         if request.url.contains("/transitiveMembers") && lock(&self.quirks).lists_no_members {
             return Ok(HttpResponse::new(200).with_json(&json!({ "value": [] })));
