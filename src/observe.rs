@@ -21,9 +21,9 @@ mod mailboxes;
 mod plausible;
 mod released;
 mod reread;
-mod rivals;
 mod shards;
 mod subscriptions;
+mod surroundings;
 
 use std::collections::BTreeMap;
 
@@ -221,7 +221,7 @@ impl Watch<'_> {
         Ok(Observed {
             observation: self.observation(kind, seen),
             catalog: self.store.get::<Seats>()?.map(|seats| seats.catalog).unwrap_or_default(),
-            surroundings: rivals::surroundings(self, &bin)?,
+            surroundings: surroundings::surroundings(self, &bin)?,
             reach: Reach::These(BTreeMap::new()),
             tally: self.store.get()?,
         })

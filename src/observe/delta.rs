@@ -16,7 +16,7 @@ use super::plausible;
 use super::released::Releases;
 use super::reread::{self, Found};
 use super::{Observed, Reach, Seen, Watch, problem};
-use super::{full, groups, rivals};
+use super::{full, groups, surroundings};
 
 /// A drift that is gone is looked at for so long after: a replica that lags must not hide it until the next full
 /// listing.
@@ -311,7 +311,7 @@ fn believe(
     keep(watch, &read, &seen, changed.recheck, &groups)?;
     Ok(Observed {
         observation: watch.observation(ObservationKind::Delta, &seen),
-        surroundings: rivals::surroundings(watch, &read.bin)?,
+        surroundings: surroundings::surroundings(watch, &read.bin)?,
         catalog: seen.catalog,
         reach: changed.reach,
         tally,

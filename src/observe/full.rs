@@ -17,7 +17,7 @@ use super::fold::{self, Context, Memberships};
 use super::plausible::Look;
 use super::released::Releases;
 use super::reread::{self, Found};
-use super::{Observed, Reach, Seen, Watch, groups, problem, rivals, shards};
+use super::{Observed, Reach, Seen, Watch, groups, problem, shards, surroundings};
 
 /// Changed users that are read singly after a listing; of more, the next pass reads the delta.
 const REPLAYED_MAX: usize = 5_000;
@@ -268,7 +268,7 @@ fn believe(watch: &Watch<'_>, mut read: Read, mut seen: Seen) -> Result<Observed
     watch.store.clear_stage()?;
     Ok(Observed {
         observation: watch.observation(ObservationKind::Full, &seen),
-        surroundings: rivals::surroundings(watch, &read.bin)?,
+        surroundings: surroundings::surroundings(watch, &read.bin)?,
         catalog: seen.catalog,
         reach: Reach::Everyone,
         tally,

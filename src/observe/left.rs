@@ -59,7 +59,8 @@ impl Left {
     }
 }
 
-/// Asks about those who left, and puts back into the lists who did not.
+/// Asks about those who left, and puts back into the lists who did not, and who alone cannot be asked about. Where
+/// nobody can, the lists are all there is.
 pub(super) async fn confirm(
     watch: &Watch<'_>,
     left: &Left,
@@ -69,6 +70,7 @@ pub(super) async fn confirm(
     let asked: Vec<UserId> = left.users.keys().copied().collect();
     let groups: BTreeSet<GroupId> = left.users.values().flatten().copied().collect();
     let mut stayed: BTreeMap<GroupId, u64> = BTreeMap::new();
+    let mut refused = Vec::new();
     for (user, held) in watch.graph.memberships(&asked, &groups).await {
         match held {
             Ok(held) => {
@@ -78,10 +80,15 @@ pub(super) async fn confirm(
                 }
             }
             Err(Error::Answer { answer, .. }) => {
-                tracing::debug!(status = answer.status, "memberships cannot be asked for singly here");
-                return;
+                tracing::debug!(status = answer.status, user.id = %user, "memberships cannot be asked for singly");
+                refused.push(user);
             }
             Err(error) => return problems.push(problem("memberships of single users", &error)),
+        }
+    }
+    if refused.len() < asked.len() {
+        for user in refused {
+            left.users[&user].iter().for_each(|group| lists.add(*group, user));
         }
     }
     for (group, users) in stayed {

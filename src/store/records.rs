@@ -126,7 +126,8 @@ pub struct Binned {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewNames {
     pub looked_up: Timestamp,
-    pub wanted: BTreeSet<String>,
+    /// Each with those who would get it.
+    pub wanted: BTreeMap<String, BTreeSet<UserId>>,
     /// Of these, those that are not free.
     pub in_use: BTreeSet<String>,
 }

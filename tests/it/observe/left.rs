@@ -47,3 +47,20 @@ async fn who_left_by_the_list_alone_has_not_left() {
     lab.believed().await;
     assert!(is_member(&lab, stays, group) && !is_member(&lab, leaves, group));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_odd_answer_makes_nobody_leave() {
+    let by_group = |group: GroupId| {
+        format!("{POLICY}protected:\n  - {{ match: {{ group: \"{group}\" }}, reason: R }}\n")
+    };
+    let lab = Lab::with_policy(60, 40, |company| by_group(company.executives));
+    let group = lab.company.executives;
+    let mut executives: Vec<UserId> = lab.company.of(Role::Executive).map(|person| person.id).collect();
+    executives.sort_unstable();
+    lab.believed().await;
+    assert!(executives.len() > 1 && executives.iter().all(|user| is_member(&lab, *user, group)));
+    let odd_member = Some(executives[0]);
+    lab.odd.set(Quirks { lists_no_members: true, odd_member, ..Quirks::default() });
+    lab.believed().await;
+    assert!(executives.iter().all(|user| is_member(&lab, *user, group)));
+}

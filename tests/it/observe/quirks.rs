@@ -36,6 +36,8 @@ pub struct Quirks {
     pub names_no_organization: bool,
     /// The members of every group are listed as none.
     pub lists_no_members: bool,
+    /// This user's memberships cannot be asked for.
+    pub odd_member: Option<UserId>,
     /// Exchange is busy: every question about a mailbox is to come again in 20 s.
     pub is_exchange_busy: bool,
 }
@@ -190,6 +192,11 @@ impl Transport for Odd {
         }
         if request.url.contains("/transitiveMembers") && lock(&self.quirks).lists_no_members {
             return Ok(HttpResponse::new(200).with_json(&json!({ "value": [] })));
+        }
+        let odd_member = lock(&self.quirks).odd_member;
+        if odd_member.is_some_and(|user| request.url.ends_with(&format!("/users/{user}/checkMemberGroups"))) {
+            let body = json!({ "error": { "code": "Request_BadRequest", "message": "not this one" } });
+            return Ok(HttpResponse::new(400).with_json(&body));
         }
         if let Some(status) = self.answer(&mut request) {
             let body = br#"{"error":{"code":"Request_UnsupportedQuery","message":"not here"}}"#;

@@ -49,7 +49,7 @@ fn names_in_use(
 ) -> Result<BTreeSet<String>, store::Error> {
     let known = watch.store.get::<NewNames>()?;
     if let Some(known) = known.filter(|known| known.looked_up + LOOKED_UP_EVERY > watch.started)
-        && wanted.keys().eq(known.wanted.iter())
+        && known.wanted == wanted
     {
         return Ok(known.in_use);
     }
@@ -67,7 +67,6 @@ fn names_in_use(
     })?;
     // Two who would get one name: neither does, until a person has decided.
     in_use.extend(wanted.iter().filter(|(_, owners)| owners.len() > 1).map(|(name, _)| name.clone()));
-    let wanted = wanted.into_keys().collect();
     watch.store.put(&NewNames { looked_up: watch.started, wanted, in_use: in_use.clone() })?;
     Ok(in_use)
 }
