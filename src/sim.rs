@@ -143,6 +143,9 @@ mod user_json;
 // Lists and counts of users.
 mod user_query;
 
+// What a body may write of a user.
+mod user_write;
+
 // `/users`: lists, single users, creation and update.
 mod users;
 

@@ -153,10 +153,17 @@ impl Tenant {
     /// Creates a user as it has long been: licences, memberships and mailbox are in place at once.
     pub fn add_user(&mut self, now: Timestamp, new: NewUser) -> UserId {
         self.advance(now);
-        self.insert_user(now, new, &administrator())
+        self.insert_user(now, new, &administrator(), |_| ())
     }
 
-    pub(super) fn insert_user(&mut self, now: Timestamp, new: NewUser, by: &Initiator) -> UserId {
+    /// `finish` writes what a [`NewUser`] does not know of.
+    pub(super) fn insert_user(
+        &mut self,
+        now: Timestamp,
+        new: NewUser,
+        by: &Initiator,
+        finish: impl FnOnce(&mut User),
+    ) -> UserId {
         let id = new.id.unwrap_or_else(|| UserId::from(self.ids.uuid()));
         let has_mailbox = new.kind.mailbox();
         let proxy_addresses = new.addresses();
@@ -181,6 +188,7 @@ impl Tenant {
             country: self.shared_text(new.country),
             job_title: self.shared_text(new.job_title),
             employee_type: self.shared_text(new.employee_type),
+            kept: None,
             usage_location: self.shared_text(new.usage_location),
             user_type: UserType::of(new.kind),
             account_enabled: new.account_enabled,
@@ -195,6 +203,7 @@ impl Tenant {
             groups: new.groups.clone(),
             duplicate_of: None,
         };
+        finish(&mut user);
         refresh_plans(now, &mut user, &self.catalogue, &self.switches);
         self.store_user(now, user);
         for group in new.groups {

@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::properties::Property;
 use crate::model::{GroupId, PlanId, SkuId, Span, Timestamp, UserId};
 
 /// How long earlier versions of a user are kept for stale reads.
@@ -98,6 +101,8 @@ pub(super) struct User {
     pub country: Option<Arc<str>>,
     pub job_title: Option<Arc<str>>,
     pub employee_type: Option<Arc<str>>,
+    /// What was written and means nothing to the simulation, by its name in Graph. Most users have none of it.
+    pub kept: Option<Arc<BTreeMap<&'static str, Value>>>,
     pub usage_location: Option<Arc<str>>,
     pub user_type: UserType,
     pub account_enabled: bool,
@@ -121,6 +126,27 @@ impl User {
     /// The addresses without their prefix, in lower case.
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
         self.proxy_addresses.iter().map(|proxy| bare_address(proxy))
+    }
+
+    /// As it was written, or what stands before the domain.
+    pub fn mail_nickname(&self) -> &str {
+        let written = self.kept(Property::MailNickname).and_then(Value::as_str);
+        written.or_else(|| self.user_principal_name.split('@').next()).unwrap_or_default()
+    }
+
+    /// A property as it was written.
+    pub fn kept(&self, property: Property) -> Option<&Value> {
+        self.kept.as_ref()?.get(property.name())
+    }
+
+    /// Null takes a property away.
+    pub fn keep(&mut self, property: Property, value: Value) {
+        let mut kept = self.kept.take().map(Arc::unwrap_or_clone).unwrap_or_default();
+        kept.remove(property.name());
+        if !value.is_null() {
+            kept.insert(property.name(), value);
+        }
+        self.kept = (!kept.is_empty()).then(|| Arc::new(kept));
     }
 
     /// Whether a licence of this group did not reach the user.

@@ -52,31 +52,37 @@ properties! {
     ProvisionedPlans "provisionedPlans",
     LicenseAssignmentStates "licenseAssignmentStates",
     ServiceProvisioningErrors "serviceProvisioningErrors",
+    BusinessPhones "businessPhones",
+    MobilePhone "mobilePhone",
+    OfficeLocation "officeLocation",
+    PreferredLanguage "preferredLanguage",
+    City "city",
+    State "state",
+    StreetAddress "streetAddress",
+    PostalCode "postalCode",
+    FaxNumber "faxNumber",
+    OtherMails "otherMails",
+    EmployeeId "employeeId",
+    EmployeeHireDate "employeeHireDate",
+    EmployeeLeaveDateTime "employeeLeaveDateTime",
+    EmployeeOrgData "employeeOrgData",
+    OnPremisesExtensionAttributes "onPremisesExtensionAttributes",
+    AgeGroup "ageGroup",
+    ConsentProvidedForMinor "consentProvidedForMinor",
+    PasswordPolicies "passwordPolicies",
+    PreferredDataLocation "preferredDataLocation",
+    ShowInAddressList "showInAddressList",
 }
 
 /// Properties of the official type that every simulated user leaves unset.
-const UNSET: [&str; 40] = [
-    "mobilePhone",
-    "officeLocation",
-    "preferredLanguage",
-    "city",
-    "state",
-    "streetAddress",
-    "postalCode",
-    "faxNumber",
-    "employeeId",
+const UNSET: [&str; 22] = [
     "creationType",
     "externalUserState",
     "onPremisesSamAccountName",
     "onPremisesDistinguishedName",
-    "ageGroup",
     "authorizationInfo",
-    "consentProvidedForMinor",
     "customSecurityAttributes",
     "deviceEnrollmentLimit",
-    "employeeHireDate",
-    "employeeLeaveDateTime",
-    "employeeOrgData",
     "externalUserStateChangeDateTime",
     "identityParentId",
     "isManagementRestricted",
@@ -84,23 +90,18 @@ const UNSET: [&str; 40] = [
     "lastPasswordChangeDateTime",
     "legalAgeGroupClassification",
     "onPremisesDomainName",
-    "onPremisesExtensionAttributes",
     "onPremisesLastSyncDateTime",
     "onPremisesSecurityIdentifier",
     "onPremisesUserPrincipalName",
-    "passwordPolicies",
     "passwordProfile",
-    "preferredDataLocation",
     "print",
     "securityIdentifier",
-    "showInAddressList",
     "signInActivity",
     "signInSessionsValidFromDateTime",
 ];
 
 /// Collections of the official type that are empty for every simulated user.
-pub(super) const EMPTY: [&str; 5] =
-    ["businessPhones", "otherMails", "imAddresses", "identities", "onPremisesProvisioningErrors"];
+pub(super) const EMPTY: [&str; 3] = ["imAddresses", "identities", "onPremisesProvisioningErrors"];
 
 /// Properties outside the main store: not available in a collection. Graph: user-list.
 const OUTSIDE_STORE: [&str; 11] = [
@@ -178,10 +179,14 @@ impl Select {
             Property::Surname,
             Property::Mail,
             Property::JobTitle,
+            Property::BusinessPhones,
+            Property::MobilePhone,
+            Property::OfficeLocation,
+            Property::PreferredLanguage,
         ];
         Self {
             properties: modelled.iter().fold(PropertySet::default(), |set, property| set.with(*property)),
-            blank: vec!["businessPhones", "mobilePhone", "officeLocation", "preferredLanguage"],
+            blank: Vec::new(),
             names: Vec::new(),
         }
     }
@@ -232,6 +237,11 @@ impl Select {
     /// A property of users as Graph spells it.
     pub fn find(name: &str) -> Option<&'static str> {
         Self::all().find(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether Graph keeps this one elsewhere: in SharePoint, or in the mailbox.
+    pub fn is_outside_store(name: &str) -> bool {
+        OUTSIDE_STORE.contains(&name)
     }
 
     /// Whether users have a property of this name.
@@ -285,9 +295,8 @@ pub(super) fn difference(before: &User, after: &User) -> PropertySet {
 fn differs(property: Property, before: &User, after: &User) -> bool {
     match property {
         Property::Id => before.id != after.id,
-        Property::UserPrincipalName | Property::MailNickname => {
-            before.user_principal_name != after.user_principal_name
-        }
+        Property::UserPrincipalName => before.user_principal_name != after.user_principal_name,
+        Property::MailNickname => before.mail_nickname() != after.mail_nickname(),
         Property::DisplayName => before.display_name != after.display_name,
         Property::GivenName => before.given_name != after.given_name,
         Property::Surname => before.surname != after.surname,
@@ -309,6 +318,26 @@ fn differs(property: Property, before: &User, after: &User) -> bool {
         Property::AssignedPlans | Property::ProvisionedPlans => before.plans != after.plans,
         Property::LicenseAssignmentStates => before.licences != after.licences,
         Property::ServiceProvisioningErrors => before.provisioning_error_at != after.provisioning_error_at,
+        Property::BusinessPhones
+        | Property::MobilePhone
+        | Property::OfficeLocation
+        | Property::PreferredLanguage
+        | Property::City
+        | Property::State
+        | Property::StreetAddress
+        | Property::PostalCode
+        | Property::FaxNumber
+        | Property::OtherMails
+        | Property::EmployeeId
+        | Property::EmployeeHireDate
+        | Property::EmployeeLeaveDateTime
+        | Property::EmployeeOrgData
+        | Property::OnPremisesExtensionAttributes
+        | Property::AgeGroup
+        | Property::ConsentProvidedForMinor
+        | Property::PasswordPolicies
+        | Property::PreferredDataLocation
+        | Property::ShowInAddressList => before.kept(property) != after.kept(property),
     }
 }
 

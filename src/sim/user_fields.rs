@@ -2,11 +2,15 @@
 //! Sources: https://learn.microsoft.com/graph/aad-advanced-queries and the user resource. A property that nobody in the
 //! simulated tenant has is null or empty, and can be asked for all the same.
 
+use serde_json::Value as Json;
+
 use super::directory::User;
 use super::odata::query::{Entity, Value};
 use super::odata::schema::Operator::{EndsWith, Equal, GreaterOrEqual, In, LessOrEqual, Null, StartsWith};
 use super::odata::schema::{Field, Kind, Operator, Schema};
+use super::properties::Property;
 use super::user_json::merged_licences;
+use crate::model::Timestamp;
 
 const NONE: &[Operator] = &[];
 const NULL: &[Operator] = &[Null];
@@ -109,7 +113,7 @@ impl Entity for User {
             "givenname" => Value::optional(self.given_name.as_deref()),
             "surname" => Value::optional(self.surname.as_deref()),
             "mail" => Value::optional(self.mail.as_deref()),
-            "mailnickname" => Value::optional(self.user_principal_name.split('@').next()),
+            "mailnickname" => Value::text(self.mail_nickname()),
             "department" => Value::optional(self.department.as_deref()),
             "companyname" => Value::optional(self.company_name.as_deref()),
             "country" => Value::optional(self.country.as_deref()),
@@ -124,7 +128,9 @@ impl Entity for User {
             "createddatetime" => Value::Time(self.created_at),
             "deleteddatetime" => self.deleted_at.map_or(Value::Null, Value::Time),
             "proxyaddresses" => Value::texts(&self.proxy_addresses),
-            "othermails" | "imaddresses" | "businessphones" => Value::Texts(Vec::new()),
+            "othermails" => kept_texts(self.kept(Property::OtherMails)),
+            "businessphones" => kept_texts(self.kept(Property::BusinessPhones)),
+            "imaddresses" => Value::Texts(Vec::new()),
             "assignedlicenses" => {
                 let licences = merged_licences(&self.licences);
                 let licence = |sku: String| vec![("skuid", sku)];
@@ -132,9 +138,33 @@ impl Entity for User {
             }
             "assignedplans" => Value::Objects(self.plans.iter().map(plan_members).collect()),
             "identities" => Value::Objects(Vec::new()),
-            _ => Value::Null,
+            _ => self.kept_value(name),
         }
     }
+}
+
+impl User {
+    fn kept_value(&self, name: &str) -> Value<'_> {
+        let kept = self.kept.iter().flat_map(|kept| kept.iter());
+        let found = kept.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next();
+        match found {
+            Some(Json::String(text)) if is_time(name) => {
+                Timestamp::parse(text).map_or(Value::Null, Value::Time)
+            }
+            Some(Json::String(text)) => Value::text(text),
+            Some(Json::Bool(flag)) => Value::Flag(*flag),
+            Some(Json::Null | Json::Number(_) | Json::Array(_) | Json::Object(_)) | None => Value::Null,
+        }
+    }
+}
+
+fn is_time(name: &str) -> bool {
+    FIELDS.iter().any(|field| field.name == name && field.kind == Kind::Time)
+}
+
+fn kept_texts(value: Option<&Json>) -> Value<'_> {
+    let texts = value.and_then(Json::as_array).into_iter().flatten();
+    Value::Texts(texts.filter_map(Json::as_str).map(Into::into).collect())
 }
 
 fn plan_members(plan: &super::directory::UserPlan) -> Vec<(&'static str, String)> {

@@ -127,6 +127,20 @@ impl<'a> Projection<'a> {
         Ok(())
     }
 
+    /// A property that is kept as it was written, or what stands for it as long as nobody wrote one.
+    fn kept<M: SerializeMap>(
+        &self,
+        map: &mut M,
+        property: Property,
+        unset: Option<&Value>,
+    ) -> Result<(), M::Error> {
+        let value = self.user.kept(property);
+        if value.is_some() || self.writes_null(property) {
+            map.serialize_entry(property.name(), &value.or(unset))?;
+        }
+        Ok(())
+    }
+
     fn write<M: SerializeMap>(&self, map: &mut M, property: Property) -> Result<(), M::Error> {
         let user = self.user;
         let name = property.name();
@@ -137,7 +151,7 @@ impl<'a> Projection<'a> {
             Property::GivenName => self.text(map, property, user.given_name.as_deref()),
             Property::Surname => self.text(map, property, user.surname.as_deref()),
             Property::Mail => self.text(map, property, user.mail.as_deref()),
-            Property::MailNickname => map.serialize_entry(name, mail_nickname(&user.user_principal_name)),
+            Property::MailNickname => map.serialize_entry(name, user.mail_nickname()),
             Property::ProxyAddresses => map.serialize_entry(name, &user.proxy_addresses),
             Property::Department => self.text(map, property, user.department.as_deref()),
             Property::CompanyName => self.text(map, property, user.company_name.as_deref()),
@@ -162,6 +176,28 @@ impl<'a> Projection<'a> {
             Property::ProvisionedPlans => map.serialize_entry(name, &self.provisioned_plans()),
             Property::LicenseAssignmentStates => map.serialize_entry(name, &self.assignment_states()),
             Property::ServiceProvisioningErrors => map.serialize_entry(name, &self.provisioning_errors()),
+            Property::BusinessPhones | Property::OtherMails => {
+                let none = Value::Array(Vec::new());
+                self.kept(map, property, Some(&none))
+            }
+            Property::MobilePhone
+            | Property::OfficeLocation
+            | Property::PreferredLanguage
+            | Property::City
+            | Property::State
+            | Property::StreetAddress
+            | Property::PostalCode
+            | Property::FaxNumber
+            | Property::EmployeeId
+            | Property::EmployeeHireDate
+            | Property::EmployeeLeaveDateTime
+            | Property::EmployeeOrgData
+            | Property::OnPremisesExtensionAttributes
+            | Property::AgeGroup
+            | Property::ConsentProvidedForMinor
+            | Property::PasswordPolicies
+            | Property::PreferredDataLocation
+            | Property::ShowInAddressList => self.kept(map, property, None),
         }
     }
 
@@ -246,8 +282,4 @@ impl Serialize for Projection<'_> {
         }
         map.end()
     }
-}
-
-fn mail_nickname(upn: &str) -> &str {
-    upn.split('@').next().unwrap_or(upn)
 }

@@ -1,114 +1,24 @@
-//! `/users`: single users, creation, update, deletion, and group checks. Lists and counts are in `user_query`.
+//! `/users`: single users, creation, update, deletion, and group checks. Lists and counts are in `user_query`, what a
+//! body may write in `user_write`.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::administrator::{NewUser, UserKind};
 use super::audit::Initiator;
-use super::call::{Call, unreadable};
+use super::call::Call;
 use super::directory::{User, UserType};
 use super::errors::GraphError;
 use super::expand::Expansion;
 use super::odata::{Entity, json_answer};
-use super::properties::Select;
+use super::properties::{Property, Select};
 use super::tenant::Tenant;
 use super::user_json::Projection;
+use super::user_write::Changes;
 use crate::graph::transport::HttpResponse;
 use crate::model::{GroupId, Timestamp, UserId};
-
-const CHANGEABLE: [&str; 9] = [
-    "usageLocation",
-    "accountEnabled",
-    "displayName",
-    "department",
-    "companyName",
-    "country",
-    "jobTitle",
-    "employeeType",
-    "userPrincipalName",
-];
-
-/// What `PATCH /users/{id}` may change: those.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct UserPatch {
-    usage_location: Option<String>,
-    account_enabled: Option<bool>,
-    display_name: Option<String>,
-    department: Option<String>,
-    company_name: Option<String>,
-    country: Option<String>,
-    job_title: Option<String>,
-    employee_type: Option<String>,
-    user_principal_name: Option<String>,
-}
-
-impl UserPatch {
-    /// What a user does not have is a 400; what is not changed here, a 501.
-    fn read(call: &Call) -> Result<Self, GraphError> {
-        let body: Map<String, Value> = call.json()?;
-        let is_odd = |name: &&String| !name.contains('@') && !CHANGEABLE.contains(&name.as_str());
-        match body.keys().find(is_odd) {
-            Some(name) if Select::knows(name) => {
-                let text = format!("The simulated tenant does not change '{name}' of a user.");
-                Err(GraphError::new(501, "NotImplemented", text))
-            }
-            Some(name) => Err(GraphError::bad_request(format!(
-                "Property '{name}' does not exist as a declared property or extension property."
-            ))),
-            None => Self::deserialize(Value::Object(body)).map_err(|_| unreadable()),
-        }
-    }
-
-    fn touches_more_than_location(&self) -> bool {
-        self.account_enabled.is_some()
-            || [
-                &self.display_name,
-                &self.department,
-                &self.company_name,
-                &self.country,
-                &self.job_title,
-                &self.employee_type,
-                &self.user_principal_name,
-            ]
-            .iter()
-            .any(|value| value.is_some())
-    }
-
-    fn apply(self, user: &mut User) {
-        let set = |slot: &mut Option<Arc<str>>, value: Option<String>| {
-            if let Some(value) = value {
-                *slot = Some(value.into());
-            }
-        };
-        set(&mut user.usage_location, self.usage_location);
-        set(&mut user.department, self.department);
-        set(&mut user.company_name, self.company_name);
-        set(&mut user.country, self.country);
-        set(&mut user.job_title, self.job_title);
-        set(&mut user.employee_type, self.employee_type);
-        user.account_enabled = self.account_enabled.unwrap_or(user.account_enabled);
-        if let Some(name) = self.display_name {
-            user.display_name = name.into();
-        }
-        if let Some(name) = self.user_principal_name {
-            user.user_principal_name = name.into();
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct UserCreation {
-    account_enabled: bool,
-    display_name: String,
-    mail_nickname: String,
-    user_principal_name: String,
-    password_profile: Value,
-    usage_location: Option<String>,
-}
 
 impl Tenant {
     pub(super) fn get_user(&self, call: &Call, key: &str) -> Result<HttpResponse, GraphError> {
@@ -130,18 +40,13 @@ impl Tenant {
         call: &Call,
         by: &Initiator,
     ) -> Result<HttpResponse, GraphError> {
-        let body: UserCreation = call.json()?;
-        if !body.password_profile.is_object() || body.mail_nickname.is_empty() {
-            return Err(GraphError::bad_request("A password must be specified to create a new user."));
-        }
-        self.check_new_name(&body.user_principal_name)?;
-        if self.directory.find_upn(&body.user_principal_name).is_some() {
-            return Err(GraphError::object_conflict("userPrincipalName"));
-        }
-        let mut new = NewUser::new(&body.user_principal_name, &body.display_name, UserKind::WithoutMailbox);
-        new.account_enabled = body.account_enabled;
-        new.usage_location = body.usage_location;
-        let id = self.insert_user(now, new, by);
+        let changes = Changes::read(call)?;
+        changes.check_complete()?;
+        let name = changes.text(Property::UserPrincipalName).unwrap_or_default();
+        let mut new = NewUser::new(name, name, UserKind::WithoutMailbox);
+        new.usage_location = None;
+        self.check_names(&changes, None)?;
+        let id = self.insert_user(now, new, by, |user| changes.apply(user));
         let user = self.directory.live(id).ok_or_else(|| GraphError::not_found(&id.to_string()))?;
         let select = Select::default_set();
         let entity = Projection::new(user, &select, &self.switches);
@@ -155,31 +60,36 @@ impl Tenant {
         key: &str,
         by: &Initiator,
     ) -> Result<HttpResponse, GraphError> {
-        let patch = UserPatch::read(call)?;
+        let changes = Changes::read(call)?;
         let id = self.live_id(key)?;
         let user = self.directory.live(id).ok_or_else(|| GraphError::not_found(key))?;
-        if user.on_premises_synced && patch.touches_more_than_location() {
+        if user.on_premises_synced && changes.touches_more_than_location() {
             return Err(GraphError::bad_request(
                 "Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration.",
             ));
         }
-        if patch.usage_location.as_deref().is_some_and(|location| location.len() != 2) {
-            return Err(GraphError::bad_request(
-                "Invalid value specified for property 'usageLocation' of resource 'User'.",
-            ));
-        }
-        if let Some(name) = &patch.user_principal_name {
-            self.check_new_name(name)?;
-        }
-        let taken = patch.user_principal_name.as_deref().and_then(|name| self.directory.find_upn(name));
-        if taken.is_some_and(|owner| owner != id) {
-            return Err(GraphError::object_conflict("userPrincipalName"));
-        }
+        self.check_names(&changes, Some(id))?;
         let mut user = User::clone(user);
-        patch.apply(&mut user);
+        changes.apply(&mut user);
         self.audit_user(now, by, "Update user", id, &[]);
         self.store_user(now, user);
         Ok(HttpResponse::new(204))
+    }
+
+    /// Whether the name and the address that a user is to have are good, and nobody else's.
+    fn check_names(&self, changes: &Changes, owner: Option<UserId>) -> Result<(), GraphError> {
+        if let Some(name) = changes.text(Property::UserPrincipalName) {
+            self.check_new_name(name)?;
+            if self.directory.find_upn(name).is_some_and(|other| Some(other) != owner) {
+                return Err(GraphError::object_conflict("userPrincipalName"));
+            }
+        }
+        let address = changes.text(Property::Mail).map(str::to_lowercase);
+        let taken = address.and_then(|address| self.directory.find_address(&address));
+        if taken.is_some_and(|other| Some(other) != owner) {
+            return Err(GraphError::object_conflict("proxyAddresses"));
+        }
+        Ok(())
     }
 
     pub(super) fn delete_user_call(
