@@ -53,6 +53,9 @@ mod headers;
 // A hostile network, seeded.
 pub mod faults;
 
+// What a body may write of a group; creation and deletion.
+mod group_write;
+
 // Groups and memberships.
 pub mod groups;
 
@@ -85,6 +88,9 @@ mod odata;
 
 // Entries that are not in the documented shape.
 mod odd;
+
+// What Graph has and this tenant does not.
+mod not_modelled;
 
 // Which operation a method and path mean.
 mod operation;

@@ -117,7 +117,8 @@ impl Entity for GroupView<'_> {
         match name {
             "id" => Value::Text(group.id.to_string().into()),
             "displayname" => Value::text(&group.name),
-            "mailnickname" => Value::Text(group.id.simple().into()),
+            "mailnickname" => Value::Text(group.mail_nickname().into()),
+            "description" => Value::optional(group.kept.get("description").and_then(Json::as_str)),
             "mailenabled" => Value::Flag(false),
             "securityenabled" => Value::Flag(true),
             "membershiprule" => Value::optional(group.rule()),
@@ -137,6 +138,12 @@ impl Entity for GroupView<'_> {
 }
 
 impl Group {
+    /// As it was written, or the id.
+    fn mail_nickname(&self) -> String {
+        let written = self.kept.get("mailNickname").and_then(Json::as_str);
+        written.map_or_else(|| self.id.simple(), str::to_owned)
+    }
+
     fn rule(&self) -> Option<&str> {
         match &self.membership {
             Membership::Dynamic(rule) => Some(rule),
@@ -178,17 +185,21 @@ impl Tenant {
         let state = if group.is_processing { "QueuedForProcessing" } else { "ProcessingComplete" };
         // All members are asked for this one.
         let has_errors = wanted.has("hasMembersWithLicenseErrors").then(|| self.has_licence_errors(group));
-        wanted.of(json!({
+        let mut object = json!({
             "id": group.id.to_string(), "displayName": group.name,
             "groupTypes": group.types(), "mailEnabled": false,
-            "mailNickname": group.id.simple(), "securityEnabled": true,
+            "mailNickname": group.mail_nickname(), "securityEnabled": true,
             "assignedLicenses": group.licences.iter().map(licence).collect::<Vec<_>>(),
             "hasMembersWithLicenseErrors": has_errors,
             "licenseProcessingState": {"state": state},
             "onPremisesSyncEnabled": (group.membership == Membership::Synced).then_some(true),
             "membershipRule": group.rule(), "membershipRuleProcessingState": group.rule().map(|_| "On"),
             "createdDateTime": group.created_at.to_string(), "securityIdentifier": group.security_identifier(),
-        }))
+        });
+        for (name, value) in &group.kept {
+            object[name] = value.clone();
+        }
+        wanted.of(object)
     }
 
     pub(super) fn list_groups(&self, call: &Call) -> Result<HttpResponse, GraphError> {

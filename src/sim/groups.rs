@@ -1,23 +1,19 @@
-//! Groups, memberships and nesting. How groups are asked for is in `group_query`, members in `members`; what a group's
-//! licences do to its members is in `group_licensing`.
+//! Groups, memberships and nesting. How groups are asked for is in `group_query`, written in `group_write`, members in
+//! `members`; what a group's licences do to its members is in `group_licensing`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::audit::Initiator;
 use super::call::Call;
 use super::directory::User;
 use super::errors::GraphError;
-use super::group_query::GROUP;
 use super::lookups::referenced;
 use super::tenant::Tenant;
 use crate::graph::transport::HttpResponse;
 use crate::model::{GroupId, PlanId, SkuId, Timestamp, UserId};
-
-/// Graph: group-post-members.
-const MOST_MEMBERS_AT_ONCE: usize = 20;
 
 /// Who decides on the members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +48,8 @@ pub(super) struct Group {
     pub members: BTreeSet<UserId>,
     pub nested: BTreeSet<GroupId>,
     pub is_processing: bool,
+    /// What was written and means nothing to the simulation, as Graph spells it.
+    pub kept: Map<String, Value>,
 }
 
 #[derive(Debug, Default)]
@@ -74,8 +72,17 @@ impl Groups {
             members: BTreeSet::new(),
             nested: BTreeSet::new(),
             is_processing: false,
+            kept: Map::new(),
         };
         self.by_id.insert(id, group);
+    }
+
+    /// The group, and its place in others.
+    pub fn remove(&mut self, id: GroupId) -> Option<Group> {
+        for group in self.by_id.values_mut() {
+            group.nested.remove(&id);
+        }
+        self.by_id.remove(&id)
     }
 
     pub fn nest(&mut self, outer: GroupId, inner: GroupId) {
@@ -148,36 +155,8 @@ impl Tenant {
         self.add_members(now, group, &[body.reference], by)
     }
 
-    /// Up to twenty new members at once, all or none; nothing else of a group can be changed here. Graph:
-    /// group-post-members, group-update.
-    pub(super) fn update_group(
-        &mut self,
-        now: Timestamp,
-        call: &Call,
-        group: GroupId,
-        by: &Initiator,
-    ) -> Result<HttpResponse, GraphError> {
-        self.group(group)?;
-        let mut body: BTreeMap<String, Value> = call.json()?;
-        let members = body.remove("members@odata.bind");
-        if let Some(name) = body.keys().next() {
-            return Err(if GROUP.knows(name) {
-                let text = format!("The simulated tenant does not change '{name}' of a group.");
-                GraphError::new(501, "NotImplemented", text)
-            } else {
-                GraphError::bad_request(format!("Invalid property '{name}'."))
-            });
-        }
-        let references: Vec<String> = serde_json::from_value(members.unwrap_or_default())
-            .map_err(|_| GraphError::bad_request("Invalid value specified for property 'members'."))?;
-        if references.len() > MOST_MEMBERS_AT_ONCE {
-            return Err(GraphError::bad_request("The number of members to add exceeds the limit of 20."));
-        }
-        self.add_members(now, group, &references, by)
-    }
-
     /// `https://graph.microsoft.com/v1.0/directoryObjects/{id}` each.
-    fn add_members(
+    pub(super) fn add_members(
         &mut self,
         now: Timestamp,
         group: GroupId,
@@ -215,7 +194,7 @@ impl Tenant {
         Ok(HttpResponse::new(204))
     }
 
-    fn check_members_editable(&self, group: GroupId) -> Result<(), GraphError> {
+    pub(super) fn check_members_editable(&self, group: GroupId) -> Result<(), GraphError> {
         match &self.group(group)?.membership {
             Membership::Assigned => Ok(()),
             Membership::Dynamic(_) => Err(GraphError::bad_request(

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::casts::{Cast, Relation};
 use super::errors::GraphError;
+use super::expand::{EMPTY_OF_GROUPS, EMPTY_OF_USERS};
 use super::members::{Object, ObjectSelect};
 use super::odata::{Entity, Page, json_answer};
 use super::operation::{get, post};
@@ -27,8 +28,12 @@ pub(super) enum Lookup {
         is_raw: bool,
     },
     MemberReferences(GroupId),
-    /// In this tenant nobody owns a group.
-    Owners(GroupId),
+    /// What nobody in this tenant has anything in, such as `directReports` of a user.
+    NothingOfUser(String),
+    /// The same of groups, such as `owners`.
+    NothingOfGroup(GroupId),
+    /// `groups/{id}/memberOf`, and `transitiveMemberOf`.
+    GroupMemberOf(GroupId, Relation, Cast),
     /// `directoryObjects/{id}`.
     Object(String),
     ObjectsByIds,
@@ -64,6 +69,9 @@ impl Lookup {
             return Some(post(method, action));
         }
         match rest {
+            [name, casts @ ..] if is_among(&EMPTY_OF_USERS, name) && Cast::of_relation(casts).is_some() => {
+                Some(get(method, Self::NothingOfUser(user)))
+            }
             [name] => {
                 let property = Select::find(name)?;
                 Some(get(method, Self::UserProperty { user, property, is_raw: false }))
@@ -74,6 +82,21 @@ impl Lookup {
             }
             _ => None,
         }
+    }
+
+    /// Below a group.
+    pub fn of_group(method: Method, group: GroupId, rest: &[&str]) -> Option<Result<Self, GraphError>> {
+        let (name, casts) = rest.split_first()?;
+        let (cast, is_count) = Cast::of_relation(casts)?;
+        let relation = match *name {
+            "memberOf" => Relation::Direct,
+            "transitiveMemberOf" => Relation::Transitive,
+            name if is_among(&EMPTY_OF_GROUPS, name) && !is_count => {
+                return Some(get(method, Self::NothingOfGroup(group)));
+            }
+            _ => return None,
+        };
+        (!is_count).then(|| get(method, Self::GroupMemberOf(group, relation, cast)))
     }
 
     /// Below `directoryObjects`.
@@ -90,7 +113,9 @@ impl Lookup {
             Self::RevokeSessions(_) | Self::RetryProvisioning(_) => true,
             Self::UserProperty { .. }
             | Self::MemberReferences(_)
-            | Self::Owners(_)
+            | Self::NothingOfUser(_)
+            | Self::NothingOfGroup(_)
+            | Self::GroupMemberOf(..)
             | Self::Object(_)
             | Self::ObjectsByIds
             | Self::MemberObjects { .. }
@@ -101,9 +126,9 @@ impl Lookup {
     /// Any one of these permissions suffices.
     pub fn accepted(&self) -> &'static [&'static str] {
         match self {
-            Self::UserProperty { .. } => super::permissions::READ_USERS,
+            Self::UserProperty { .. } | Self::NothingOfUser(_) => super::permissions::READ_USERS,
             Self::MemberReferences(_) => super::permissions::READ_MEMBERS,
-            Self::Owners(_) => {
+            Self::NothingOfGroup(_) | Self::GroupMemberOf(..) => {
                 &["GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", "Directory.Read.All"]
             }
             Self::Object(_) | Self::ObjectsByIds => &["Directory.Read.All", "Directory.ReadWrite.All"],
@@ -121,7 +146,10 @@ impl Lookup {
     pub fn taken(&self) -> &'static [&'static str] {
         match self {
             Self::Object(_) => &["select"],
-            Self::MemberReferences(_) | Self::Owners(_) => super::query_options::RELATION,
+            Self::MemberReferences(_)
+            | Self::NothingOfUser(_)
+            | Self::NothingOfGroup(_)
+            | Self::GroupMemberOf(..) => super::query_options::RELATION,
             Self::UserProperty { .. }
             | Self::ObjectsByIds
             | Self::MemberObjects { .. }
@@ -139,9 +167,20 @@ impl Tenant {
                 self.user_property(call, user, property, *is_raw)
             }
             Lookup::MemberReferences(group) => self.member_references(call, *group),
-            Lookup::Owners(group) => {
+            Lookup::NothingOfUser(user) => {
+                self.visible_user(call, user)?;
+                Ok(json_answer(200, &self.page_of_objects(call, Vec::new(), Cast::None)?))
+            }
+            Lookup::NothingOfGroup(group) => {
                 self.group(*group)?;
                 Ok(json_answer(200, &self.page_of_objects(call, Vec::new(), Cast::None)?))
+            }
+            Lookup::GroupMemberOf(group, relation, cast) => {
+                self.group(*group)?;
+                Ok(json_answer(
+                    200,
+                    &self.page_of_objects(call, self.groups_around(*group, *relation), *cast)?,
+                ))
             }
             Lookup::Object(id) => self.get_object(call, id),
             Lookup::ObjectsByIds => self.objects_by_ids(call),
@@ -279,6 +318,10 @@ impl Tenant {
         }
         Ok(json_answer(200, &page))
     }
+}
+
+fn is_among(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Graph: directoryobject-getbyids.

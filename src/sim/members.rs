@@ -229,6 +229,16 @@ impl Tenant {
         groups.map(|group| Object::Group(self.view(group))).collect()
     }
 
+    /// The groups that a group is in, in the order of their ids.
+    pub(super) fn groups_around(&self, inner: GroupId, relation: Relation) -> Vec<Object<'_>> {
+        let is_around = |group: &&Group| match relation {
+            Relation::Direct => group.nested.contains(&inner),
+            Relation::Transitive => group.id != inner && self.groups.below(group.id).contains(&inner),
+        };
+        let groups = self.groups.by_id.values().filter(is_around);
+        groups.map(|group| Object::Group(self.view(group))).collect()
+    }
+
     fn list_objects(
         &self,
         call: &Call,

@@ -7,6 +7,7 @@ use super::casts::{Bin, Cast, Relation};
 use super::errors::GraphError;
 use super::lookups::{Lookup, referenced};
 use super::mailbox_probes::setting;
+use super::not_modelled;
 use crate::graph::transport::Method;
 use crate::model::{GroupId, UserId};
 
@@ -55,7 +56,11 @@ pub(super) enum Operation {
     ListGroups,
     CountGroups,
     GetGroup(GroupId),
+    CreateGroup,
     UpdateGroup(GroupId),
+    /// New members by a `PATCH` that writes nothing else: a smaller right suffices.
+    BindMembers(GroupId),
+    DeleteGroup(GroupId),
     GroupAssignLicense(GroupId),
     MembersWithLicenseErrors(GroupId),
     ListMembers {
@@ -82,9 +87,16 @@ impl Operation {
     pub fn parse(call: &Call) -> Result<Self, GraphError> {
         let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
         match segments.split_first() {
+            Some((&("users" | "groups"), ["getByIds" | "microsoft.graph.getByIds"])) => {
+                post(call.method, Self::Lookup(Lookup::ObjectsByIds))
+            }
             Some((&"users", rest)) => Self::parse_users(call.method, rest),
             Some((&"directory", ["deletedItems", rest @ ..])) => Self::parse_deleted(call.method, rest),
-            Some((&"groups", [])) => get(call.method, Self::ListGroups),
+            Some((&"groups", [])) => match call.method {
+                Method::Get => Ok(Self::ListGroups),
+                Method::Post => Ok(Self::CreateGroup),
+                Method::Patch | Method::Delete => Err(wrong_method()),
+            },
             Some((
                 &"groups",
                 ["delta" | "delta()" | "microsoft.graph.delta" | "microsoft.graph.delta()"],
@@ -113,8 +125,12 @@ impl Operation {
                 Some(lookup) => lookup.map(Self::Lookup),
                 None => Err(unknown_segment(rest.last().unwrap_or(&"directoryObjects"))),
             },
-            Some((&("auditLogs" | "directory"), [.., last])) => Err(unknown_segment(last)),
-            Some((first, _)) => Err(unknown_segment(first)),
+            Some((root @ &("auditLogs" | "directory"), [first, ..])) => {
+                Err(not_modelled::below(root, first).unwrap_or_else(|| unknown_segment(first)))
+            }
+            Some((first, _)) => {
+                Err(not_modelled::at_the_root(first).unwrap_or_else(|| unknown_segment(first)))
+            }
             None => get(call.method, Self::Service),
         }
     }
@@ -165,7 +181,7 @@ impl Operation {
             (_, ["settings", "exchange"]) => get(method, Self::ExchangeSettings(key())),
             (_, [.., last]) => match Lookup::of_user(method, first, rest) {
                 Some(lookup) => lookup.map(Self::Lookup),
-                None => Err(unknown_segment(last)),
+                None => Err(not_modelled::below_a_user(rest).unwrap_or_else(|| unknown_segment(last))),
             },
         }
     }
@@ -189,8 +205,18 @@ impl Operation {
         match (rest, bin) {
             ([_], Some(bin)) => return get(method, Self::ListDeleted(bin)),
             ([_, "$count"], Some(bin)) => return get(method, Self::CountDeleted(bin)),
+            // The cast may stand before the key, too.
+            ([cast, id], Some(_)) if method == Method::Get => {
+                let cast = Cast::read(cast).ok_or_else(|| unknown_segment(cast))?;
+                return Ok(Self::GetDeletedItem((*id).to_owned(), cast));
+            }
+            ([_, rest @ ..], Some(_)) => return Self::parse_deleted_item(method, rest),
             _ => {}
         }
+        Self::parse_deleted_item(method, rest)
+    }
+
+    fn parse_deleted_item(method: Method, rest: &[&str]) -> Result<Self, GraphError> {
         match rest {
             [] => Err(GraphError::bad_request(
                 "The cast to the type of the deleted items is required, for example microsoft.graph.user.",
@@ -215,8 +241,13 @@ impl Operation {
         let method = call.method;
         let group = GroupId::from_str(id).map_err(|_| GraphError::not_found(id))?;
         match rest {
-            [] if method == Method::Patch => Ok(Self::UpdateGroup(group)),
-            [] => get(method, Self::GetGroup(group)),
+            [] => match method {
+                Method::Get => Ok(Self::GetGroup(group)),
+                Method::Patch if binds_members(call) => Ok(Self::BindMembers(group)),
+                Method::Patch => Ok(Self::UpdateGroup(group)),
+                Method::Delete => Ok(Self::DeleteGroup(group)),
+                Method::Post => Err(wrong_method()),
+            },
             ["membersWithLicenseErrors"] => get(method, Self::MembersWithLicenseErrors(group)),
             ["assignLicense" | "microsoft.graph.assignLicense"] => {
                 post(method, Self::GroupAssignLicense(group))
@@ -233,7 +264,6 @@ impl Operation {
                 let user = UserId::from_str(user).map_err(|_| GraphError::not_found(user))?;
                 Ok(Self::RemoveMember(group, user))
             }
-            ["owners"] => get(method, Self::Lookup(Lookup::Owners(group))),
             ["members" | "transitiveMembers", casts @ ..] => {
                 let relation = if rest[0] == "members" { Relation::Direct } else { Relation::Transitive };
                 let (cast, is_count) = Cast::of_relation(casts)
@@ -243,7 +273,10 @@ impl Operation {
                 }
                 get(method, Self::ListMembers { group, relation, cast })
             }
-            [.., last] => Err(unknown_segment(last)),
+            [.., last] => match Lookup::of_group(method, group, rest) {
+                Some(lookup) => lookup.map(Self::Lookup),
+                None => Err(not_modelled::below_a_group(rest).unwrap_or_else(|| unknown_segment(last))),
+            },
         }
     }
 
@@ -283,7 +316,10 @@ impl Operation {
             Self::ListGroups => "list groups",
             Self::CountGroups => "count groups",
             Self::GetGroup(_) => "get group",
+            Self::CreateGroup => "create group",
             Self::UpdateGroup(_) => "update group",
+            Self::BindMembers(_) => "bind members",
+            Self::DeleteGroup(_) => "delete group",
             Self::MembersWithLicenseErrors(_) => "members with license errors",
             Self::GroupAssignLicense(_) => "group assign license",
             Self::ListMembers { .. } => "list members",
@@ -309,7 +345,10 @@ impl Operation {
             | Self::RestoreLiveUser(_)
             | Self::RestoreDeletedItem(_)
             | Self::PurgeDeletedItem(_)
+            | Self::CreateGroup
             | Self::UpdateGroup(_)
+            | Self::BindMembers(_)
+            | Self::DeleteGroup(_)
             | Self::GroupAssignLicense(_)
             | Self::AddMember(_)
             | Self::RemoveMember(..) => true,
@@ -372,6 +411,8 @@ impl Operation {
     /// The group that a write names.
     pub fn group(&self) -> Option<GroupId> {
         let (Self::UpdateGroup(group)
+        | Self::BindMembers(group)
+        | Self::DeleteGroup(group)
         | Self::GroupAssignLicense(group)
         | Self::AddMember(group)
         | Self::RemoveMember(group, _)) = self
@@ -392,6 +433,12 @@ pub(super) fn post<T>(method: Method, operation: T) -> Result<T, GraphError> {
 
 pub(super) fn wrong_method() -> GraphError {
     GraphError::new(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+}
+
+/// Whether a body adds members to a group and does nothing else.
+fn binds_members(call: &Call) -> bool {
+    let body = call.body_value();
+    body.as_object().is_some_and(|body| body.len() == 1 && body.contains_key("members@odata.bind"))
 }
 
 /// A target of Graph's that there is not here.

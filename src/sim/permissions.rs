@@ -80,9 +80,12 @@ pub(super) fn accepted(operation: &Operation) -> &'static [&'static str] {
         ],
         Operation::ListMemberOf { .. } | Operation::CountMemberOf { .. } => READ_MEMBERSHIPS,
         Operation::ListMembers { .. } | Operation::CountMembers { .. } => READ_MEMBERS,
-        // Of a group nothing but its members can be changed here.
-        Operation::AddMember(_) | Operation::RemoveMember(..) | Operation::UpdateGroup(_) => {
+        Operation::AddMember(_) | Operation::RemoveMember(..) | Operation::BindMembers(_) => {
             &["GroupMember.ReadWrite.All", "Group.ReadWrite.All"]
+        }
+        Operation::CreateGroup => &["Group.Create", "Group.ReadWrite.All", "Directory.ReadWrite.All"],
+        Operation::UpdateGroup(_) | Operation::DeleteGroup(_) => {
+            &["Group.ReadWrite.All", "Directory.ReadWrite.All"]
         }
         Operation::ListAudits | Operation::GetAudit(_) => &["AuditLog.Read.All", "Directory.Read.All"],
         // A batch needs nothing itself; each item is checked. Which collections there are is no secret.
@@ -148,7 +151,10 @@ mod tests {
                 Operation::ListMembers { group, relation: Relation::Direct, cast: Cast::User },
                 "GroupMember.Read.All",
             ),
-            (Operation::UpdateGroup(group), "GroupMember.ReadWrite.All"),
+            (Operation::BindMembers(group), "GroupMember.ReadWrite.All"),
+            (Operation::UpdateGroup(group), "Group.ReadWrite.All"),
+            (Operation::DeleteGroup(group), "Group.ReadWrite.All"),
+            (Operation::CreateGroup, "Group.Create"),
             (Operation::MembersWithLicenseErrors(group), "GroupMember.Read.All"),
             (
                 Operation::ListMemberOf { user: key(), relation: Relation::Direct, cast: Cast::None },

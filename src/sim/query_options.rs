@@ -76,7 +76,10 @@ fn taken(operation: &Operation) -> &'static [&'static str] {
         | Operation::CheckMemberGroups(_)
         | Operation::RestoreDeletedItem(_)
         | Operation::PurgeDeletedItem(_)
+        | Operation::CreateGroup
         | Operation::UpdateGroup(_)
+        | Operation::BindMembers(_)
+        | Operation::DeleteGroup(_)
         | Operation::GroupAssignLicense(_)
         | Operation::AddMember(_)
         | Operation::RemoveMember(..)

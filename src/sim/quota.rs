@@ -204,7 +204,10 @@ fn cost(operation: &Operation, call: &Call) -> u32 {
         | Operation::CountGroups
         | Operation::Service
         | Operation::GetGroup(_)
+        | Operation::CreateGroup
         | Operation::UpdateGroup(_)
+        | Operation::BindMembers(_)
+        | Operation::DeleteGroup(_)
         | Operation::GroupAssignLicense(_)
         | Operation::AddMember(_)
         | Operation::RemoveMember(..)

@@ -317,7 +317,11 @@ impl Tenant {
             Operation::ListGroups => self.list_groups(call),
             Operation::CountGroups => self.count_groups(call),
             Operation::GetGroup(group) => self.get_group(call, *group),
-            Operation::UpdateGroup(group) => self.update_group(now, call, *group, by),
+            Operation::CreateGroup => self.create_group(now, call, by),
+            Operation::UpdateGroup(group) | Operation::BindMembers(group) => {
+                self.update_group(now, call, *group, by)
+            }
+            Operation::DeleteGroup(group) => self.delete_group(now, *group, by),
             Operation::MembersWithLicenseErrors(group) => self.list_members_with_errors(call, *group),
             Operation::GroupAssignLicense(group) => self.group_assign_license(now, call, *group, by),
             Operation::ListMembers { group, relation, cast } => {

@@ -97,16 +97,19 @@ impl Shapes {
 }
 
 /// Every operation by its name for counters. The test fails when one of them is not met, or another one is.
-const OPERATIONS: [&str; 42] = [
+const OPERATIONS: [&str; 45] = [
     "add member",
     "assign license",
     "batch",
+    "bind members",
     "check member groups",
     "count deleted items",
     "count members",
     "count memberships",
     "count users",
+    "create group",
     "create user",
+    "delete group",
     "delete user",
     "exchange settings",
     "get audit",
@@ -194,6 +197,14 @@ impl Furnished {
         });
         let restored = lab.post(&format!("/directory/deletedItems/{deleted}/restore"), json!({}));
         lab.delete(&format!("/users/{deleted}"));
+        let group_creation = json!({
+            "displayName": "Made", "mailEnabled": false, "mailNickname": "made", "securityEnabled": true,
+            "description": "By hand",
+        });
+        let made = lab.post("/groups", group_creation);
+        let unmade = format!("/groups/{}", made.json["id"].as_str().unwrap_or_default());
+        lab.patch(&unmade, json!({"description": null}));
+        assert_eq!(lab.delete(&unmade).status, 204);
         vec![
             ("user", restored),
             ("user", lab.get(&format!("/users/{licensed}?$select={EVERYTHING}"))),
@@ -206,6 +217,7 @@ impl Furnished {
             ("group", lab.get(&format!("/groups/{group}"))),
             ("group", lab.get(&format!("/groups/{group}?$select={GROUP}"))),
             ("group", lab.post(&format!("/groups/{group}/assignLicense"), change.clone())),
+            ("group", made),
             ("subscribedSku", lab.get(&format!("/subscribedSkus/{sku}"))),
             ("organization", lab.get(&format!("/organization/{organization}"))),
             ("directoryAudit", lab.get(&format!("/auditLogs/directoryAudits/{audit}"))),

@@ -230,7 +230,7 @@ fn twenty_members_are_added_at_once_all_or_none() {
     lab.wait(Span::from_hours(1));
     assert_eq!(lab.tenant.seats(SPE_E3).map(|seats| seats.consumed), Some(10), "the worker follows");
     assert_eq!(lab.patch(&path, json!({"nosuch": 1})).status, 400);
-    assert_eq!(lab.patch(&path, json!({"displayName": "Other"})).status, 501);
+    assert_eq!(lab.patch(&path, json!({"mailEnabled": true})).status, 501);
     assert_eq!(lab.patch(&path, json!({"members@odata.bind": "x"})).status, 400);
 }
 
@@ -304,4 +304,69 @@ fn a_group_shows_unasked_what_graph_shows() {
         "{shown}"
     );
     assert!(shown.get("assignedLicenses").is_none(), "only when selected");
+}
+
+#[test]
+fn a_group_is_made_changed_and_deleted() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    let creation = json!({
+        "displayName": "New", "mailEnabled": false, "mailNickname": "new", "securityEnabled": true,
+        "description": "By hand", "members@odata.bind": [format!("{ROOT}/users/{user}")],
+    });
+    let made = lab.post("/groups", creation.clone());
+    assert_eq!(made.status, 201, "{}", made.json);
+    assert_eq!((&made.json["description"], &made.json["mailNickname"]), (&json!("By hand"), &json!("new")));
+    let path = format!("/groups/{}", made.json["id"].as_str().expect("an id"));
+    assert_eq!(lab.get(&format!("{path}/members?$select=id")).ids(), [user.to_string()]);
+    let changes = json!({"displayName": "Newer", "description": null, "visibility": "Private"});
+    assert_eq!(lab.patch(&path, changes).status, 204);
+    let read = lab.get(&path).json;
+    assert_eq!((&read["displayName"], &read["description"]), (&json!("Newer"), &Value::Null));
+    assert_eq!(lab.get("/groups?$filter=displayName eq 'Newer'&$select=id").ids().len(), 1);
+    assert_eq!(lab.delete(&path).status, 204);
+    assert_eq!(lab.get(&path).status, 404);
+    assert_eq!(lab.get(&format!("/users/{user}/memberOf")).json["value"], json!([]));
+
+    let without = |name: &str| {
+        let mut body = creation.clone();
+        body.as_object_mut().expect("an object").remove(name);
+        body
+    };
+    let reply = lab.post("/groups", without("mailNickname"));
+    assert_eq!(reply.message(), "A value is required for property 'mailNickname' of resource 'Group'.");
+    let mut unified = creation.clone();
+    unified["groupTypes"] = json!(["Unified"]);
+    assert_eq!(lab.post("/groups", unified).status, 501);
+    let mut stranger = creation.clone();
+    stranger["members@odata.bind"] = json!([format!("{ROOT}/users/{}", UserId::from_u128(1))]);
+    assert_eq!(lab.post("/groups", stranger).status, 404);
+    assert_eq!(lab.get("/groups?$select=id").json["value"], json!([]), "all or nothing");
+    let mut dynamic = without("members@odata.bind");
+    dynamic["groupTypes"] = json!(["DynamicMembership"]);
+    assert_eq!(lab.post("/groups", dynamic.clone()).status, 400, "a rule is missing");
+    dynamic["membershipRule"] = json!("user.department -eq \"IT\"");
+    assert_eq!(lab.post("/groups", dynamic).json["membershipRuleProcessingState"], "On");
+}
+
+#[test]
+fn a_group_that_gives_licences_is_not_deleted() {
+    let mut lab = Lab::new();
+    let id = group(&mut lab, Membership::Assigned, true);
+    let reply = lab.delete(&format!("/groups/{id}"));
+    assert_eq!((reply.status, reply.code()), (400, "Request_BadRequest"));
+    assert_eq!(lab.get(&format!("/groups/{id}")).status, 200);
+}
+
+#[test]
+fn a_group_tells_in_which_groups_it_is() {
+    let mut lab = Lab::new();
+    let [outer, middle, inner] = [0; 3].map(|_| group(&mut lab, Membership::Assigned, false));
+    lab.tenant.nest_group(lab.now, outer, middle);
+    lab.tenant.nest_group(lab.now, middle, inner);
+    assert_eq!(lab.get(&format!("/groups/{inner}/memberOf?$select=id")).ids(), [middle.to_string()]);
+    let all = lab.get(&format!("/groups/{inner}/transitiveMemberOf/microsoft.graph.group?$select=id")).ids();
+    assert_eq!(all.len(), 2);
+    assert!(all.contains(&outer.to_string()) && all.contains(&middle.to_string()), "{all:?}");
+    assert_eq!(lab.get(&format!("/groups/{outer}/memberOf")).json["value"], json!([]));
 }

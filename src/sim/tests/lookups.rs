@@ -160,3 +160,30 @@ fn sessions_are_revoked_and_provisioning_tried_again_where_that_is_allowed() {
     lab.token = lab.tenant.issue_token(lab.now, Span::from_hours(1));
     assert_eq!((empty(&mut lab, &revoke).status, empty(&mut lab, &retry).status), (403, 403));
 }
+
+#[test]
+fn what_graph_has_and_this_tenant_does_not_is_no_mistake_of_the_client() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    for target in [
+        "/domains".to_owned(),
+        "/applications/1".to_owned(),
+        "/auditLogs/signIns".to_owned(),
+        "/directory/administrativeUnits".to_owned(),
+        format!("/users/{user}/messages"),
+        format!("/users/{user}/photo/$value"),
+    ] {
+        let reply = lab.get(&target);
+        assert_eq!((reply.status, reply.code()), (501, "NotImplemented"), "{target}");
+    }
+    for target in
+        ["/nonsense".to_owned(), "/directory/nonsense".to_owned(), format!("/users/{user}/nonsense")]
+    {
+        let reply = lab.get(&target);
+        assert_eq!((reply.status, reply.code()), (400, "BadRequest"), "{target}");
+    }
+    for relation in ["directReports", "ownedObjects", "registeredDevices/microsoft.graph.device"] {
+        assert_eq!(lab.get(&format!("/users/{user}/{relation}")).json["value"], json!([]), "{relation}");
+    }
+    assert_eq!(lab.get("/users/nobody@contoso.com/directReports").status, 404);
+}

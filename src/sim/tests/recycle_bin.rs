@@ -218,3 +218,16 @@ fn the_bin_is_cast_to_a_type_and_counted() {
         assert_eq!(counted.response.body, b"0", "{kind}");
     }
 }
+
+#[test]
+fn the_cast_may_stand_before_the_key() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    lab.delete(&format!("/users/{user}"));
+    let path = format!("/directory/deletedItems/microsoft.graph.user/{user}");
+    assert_eq!(lab.get(&format!("{path}?$select=id")).json["id"], user.to_string());
+    let group = format!("/directory/deletedItems/microsoft.graph.group/{user}");
+    assert_eq!(lab.get(&group).status, 404, "it is no group");
+    assert_eq!(lab.post(&format!("{path}/restore"), serde_json::json!({})).status, 200);
+    assert_eq!(lab.get(&path).status, 404);
+}
