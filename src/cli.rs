@@ -210,6 +210,9 @@ pub struct SimulateArgs {
     /// Grant the applications one more permission, such as User.ReadWrite.All for changing users by hand
     #[arg(long, value_name = "PERMISSION")]
     pub grant: Vec<String>,
+    /// The only client secret that is taken, instead of any
+    #[arg(long, value_name = "SECRET")]
+    pub client_secret: Option<String>,
     /// Serve https, and write the certificate of the authority that vouches for it, made anew at each start, into FILE
     #[arg(long, value_name = "FILE")]
     pub tls: Option<PathBuf>,

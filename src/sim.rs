@@ -50,6 +50,9 @@ mod expand;
 // The headers that every answer carries.
 mod headers;
 
+// What a hostile network answers by itself.
+mod fault_answers;
+
 // A hostile network, seeded.
 pub mod faults;
 
@@ -97,6 +100,9 @@ mod operation;
 
 // Which application permission allows which operation.
 mod permissions;
+
+// What the socket adds to an answer: compression, and what browsers ask for.
+mod presentation;
 
 // User properties and `$select`.
 mod properties;
@@ -154,6 +160,9 @@ mod user_write;
 
 // `/users`: lists, single users, creation and update.
 mod users;
+
+// Connections that can be cut.
+mod wire;
 
 #[cfg(test)]
 mod tests;

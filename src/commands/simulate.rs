@@ -40,6 +40,7 @@ async fn try_simulate(arguments: &SimulateArgs) -> Result<(), String> {
     let company = Company::build(arguments.users, arguments.seed);
     let mut options = TenantOptions::new(arguments.seed);
     options.application.roles.extend(arguments.grant.iter().cloned());
+    options.application.client_secret.clone_from(&arguments.client_secret);
     let mut tenant = Tenant::new(options);
     company.move_in(&mut tenant, clock.now());
     let id = tenant.id();
@@ -51,7 +52,7 @@ async fn try_simulate(arguments: &SimulateArgs) -> Result<(), String> {
     let scheme = if identity.is_some() { "https" } else { "http" };
     let origin = format!("{scheme}://{}", listener.local_addr().map_err(|error| error.to_string())?);
     if let Some(directory) = &arguments.write_config {
-        write_config(directory, id, &origin, arguments.tls.as_deref(), &company)
+        write_config(directory, id, &origin, arguments, &company)
             .map_err(|error| format!("nothing was written to {}: {error}", directory.display()))?;
     }
     introduce(arguments, &origin, id, &company);
@@ -77,7 +78,8 @@ fn introduce(arguments: &SimulateArgs, origin: &str, id: TenantId, company: &Com
     let manners = if arguments.polite { "polite" } else { "throttles, answers late and loses replies" };
     eprintln!("simulated tenant {id} with {} users ({manners})", arguments.users);
     eprintln!("  Graph    {origin}/v1.0");
-    eprintln!("  sign-in  {origin}/{id}/oauth2/v2.0/token, any client id and secret");
+    let secret = if arguments.client_secret.is_some() { "the one secret" } else { "any secret" };
+    eprintln!("  sign-in  {origin}/{id}/oauth2/v2.0/token, any client id, {secret}");
     if let Some(file) = &arguments.tls {
         eprintln!("  trust    {} (SSL_CERT_FILE, REQUESTS_CA_BUNDLE, NODE_EXTRA_CA_CERTS)", file.display());
         eprintln!(
@@ -91,16 +93,17 @@ fn introduce(arguments: &SimulateArgs, origin: &str, id: TenantId, company: &Com
     // Whose account comes from on premises is changed there only.
     let is_ours = |person: &&Person| !person.user.on_premises_synced;
     if let Some(person) = company.of(Role::Staff).find(is_ours) {
-        eprint!("{}", accidents(origin, id, &person.user.user_principal_name));
+        let secret = arguments.client_secret.as_deref().unwrap_or("x");
+        eprint!("{}", accidents(origin, id, secret, &person.user.user_principal_name));
     }
     eprintln!("Ctrl-C ends it.");
 }
 
 /// How to lose a mailbox by hand. `curl -k`: with --tls the authority is known to nobody.
-fn accidents(origin: &str, id: TenantId, upn: &str) -> String {
+fn accidents(origin: &str, id: TenantId, secret: &str, upn: &str) -> String {
     format!(
         r#"  accident a token, then whatever an administrator does wrong, for example with {upn}:
-    T=$(curl -sk -d 'grant_type=client_credentials&client_id=me&client_secret=x&scope={origin}/.default' \
+    T=$(curl -sk -d 'grant_type=client_credentials&client_id=me&client_secret={secret}&scope={origin}/.default' \
         {origin}/{id}/oauth2/v2.0/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
     curl -sk -H "authorization: Bearer $T" -X DELETE {origin}/v1.0/users/{upn}
     curl -sk -H "authorization: Bearer $T" -H 'content-type: application/json' -X PATCH -d '{{"employeeType":"leaver"}}' \
@@ -117,17 +120,17 @@ fn write_config(
     directory: &Path,
     id: TenantId,
     origin: &str,
-    authority: Option<&Path>,
+    arguments: &SimulateArgs,
     company: &Company,
 ) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let directory = std::fs::canonicalize(directory)?;
-    let authority = authority.map(std::fs::canonicalize).transpose()?;
+    let authority = arguments.tls.as_deref().map(std::fs::canonicalize).transpose()?;
     let settings = sample::settings(id, origin, authority.as_deref(), &directory, "observe");
     let files = [
         ("policy.yaml", sample::policy(company)),
         ("mailkeeper.yaml", settings),
-        ("secret", "simulated\n".to_owned()),
+        ("secret", format!("{}\n", arguments.client_secret.as_deref().unwrap_or("simulated"))),
     ];
     let files = files.map(|(name, text)| (directory.join(name), text));
     // Somebody's policy, or one that was edited to try something.
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_banner_says_how_to_lose_a_mailbox() {
-        let told = accidents("http://127.0.0.1:8443", TenantId::from_u128(1), "anna@contoso.com");
+        let told = accidents("http://127.0.0.1:8443", TenantId::from_u128(1), "x", "anna@contoso.com");
         assert!(told.contains("-X DELETE http://127.0.0.1:8443/v1.0/users/anna@contoso.com\n"), "{told}");
         assert!(told.contains(r#"-d '{"employeeType":"leaver"}'"#) && told.contains("--grant"), "{told}");
         assert!(told.contains(r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#), "{told}");

@@ -144,6 +144,7 @@ pub struct Faults {
     /// Streams of their own, so that they do not shift what happens to other requests.
     parts: Rng,
     odd: Rng,
+    answers: Rng,
 }
 
 impl Faults {
@@ -184,6 +185,7 @@ impl Faults {
             rng: Rng::stream(seed, "faults"),
             parts: Rng::stream(seed, "batch parts"),
             odd: Rng::stream(seed, "odd entries"),
+            answers: Rng::stream(seed, "answers of the network"),
         }
     }
 
@@ -202,6 +204,11 @@ impl Faults {
     /// A throttling storm begins, or ends and the rates are again what they were at the start.
     pub fn set_storm(&mut self, is_storming: bool) {
         self.rates = if is_storming { Rates::STORM } else { self.calm.clone() };
+    }
+
+    /// The id of an answer that does not come from the tenant.
+    pub(super) fn answer_id(&mut self) -> uuid::Uuid {
+        self.answers.uuid()
     }
 
     /// What happens to this request. Draws the same number of random values whatever the rates are.

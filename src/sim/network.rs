@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
 
 use super::call::View;
-use super::faults::{Fault, Faults, RetryAfter, Verdict};
-use super::headers::http_date;
+use super::fault_answers::{Occasion, conflict, server_error, throttled};
+use super::faults::{Fault, Faults, Verdict};
 use super::odd;
 use super::tenant::Tenant;
 use crate::clock::Clock;
@@ -91,12 +90,13 @@ impl SimTransport {
         fault: Option<Fault>,
     ) -> Result<HttpResponse, TransportError> {
         let Some(fault) = fault else { return Ok(self.answer(now, request, None)) };
+        let on = || Occasion { request, now, id: self.faults().answer_id() };
         match fault {
             Fault::Connect => Err(TransportError::Connect("connection refused".to_owned())),
             Fault::Timeout => Err(TransportError::Timeout(TIMEOUT)),
-            Fault::Throttled(retry_after) => Ok(throttled(retry_after)),
-            Fault::ServerError(status) => Ok(server_error(status)),
-            Fault::Conflict => Ok(conflict()),
+            Fault::Throttled(retry_after) => Ok(throttled(on(), retry_after)),
+            Fault::ServerError(status) => Ok(server_error(on(), status)),
+            Fault::Conflict => Ok(conflict(on())),
             Fault::TimeoutAfter => {
                 self.answer(now, request, None);
                 Err(TransportError::Timeout(TIMEOUT))
@@ -107,7 +107,7 @@ impl SimTransport {
             }
             Fault::ServerErrorAfter(status) => {
                 self.answer(now, request, None);
-                Ok(server_error(status))
+                Ok(server_error(on(), status))
             }
             Fault::Truncated => {
                 let mut response = self.answer(now, request, None);
@@ -172,41 +172,4 @@ impl Transport for SimTransport {
         self.record(now, &request, verdict, &outcome);
         outcome
     }
-}
-
-fn throttled(retry_after: RetryAfter) -> HttpResponse {
-    let response = HttpResponse::new(429).with_json(&json!({"error": {
-        "code": "TooManyRequests", "message": "Please retry again later.",
-        "innerError": {"code": "429", "message": "Please retry after", "status": "429"},
-    }}));
-    match retry_after {
-        RetryAfter::Seconds(seconds) => response.with_header("retry-after", seconds.to_string()),
-        RetryAfter::Date(at) => response.with_header("retry-after", http_date(at)),
-        RetryAfter::Missing => response,
-        RetryAfter::Absurd(text) => response.with_header("retry-after", text),
-    }
-}
-
-fn server_error(status: u16) -> HttpResponse {
-    let (code, message) = match status {
-        502 => {
-            let mut response = HttpResponse::new(502).with_header("content-type", "text/html");
-            response.body =
-                b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
-                    .to_vec();
-            return response;
-        }
-        503 => ("serviceNotAvailable", "The service is temporarily unavailable."),
-        504 => ("UnknownError", ""),
-        _ => ("InternalServerError", "Encountered an internal server error."),
-    };
-    HttpResponse::new(status).with_json(&json!({"error": {"code": code, "message": message}}))
-}
-
-/// Graph: "Directory_ConcurrencyViolation".
-fn conflict() -> HttpResponse {
-    HttpResponse::new(409).with_header("retry-after", "2").with_json(&json!({"error": {
-        "code": "Directory_ConcurrencyViolation",
-        "message": "Conflicting update requests to the same object. Please retry the operation after some time.",
-    }}))
 }

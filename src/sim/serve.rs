@@ -7,16 +7,20 @@ use std::io;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::Response;
+use futures_util::stream::{self, StreamExt as _};
 use tokio::net::TcpListener;
 
 use super::headers::{decorate, http_date};
 use super::network::SimTransport;
 use super::operation::wrong_method;
+use super::presentation::{allow, is_preflight, packed, takes_gzip};
 use super::tls::{Identity, TlsListener};
+use super::wire::{Scissors, Wires};
 use crate::graph::transport::{HttpRequest, HttpResponse, Method, Transport, TransportError};
+use crate::model::Timestamp;
 
 /// Larger than any request of ours; a batch of twenty stays far below.
 const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
@@ -37,12 +41,13 @@ pub async fn serve(
     }
     let scheme = if identity.is_some() { "https" } else { "http" };
     let router = Router::new().fallback(answer).with_state(Served { transport, scheme });
+    let service = router.into_make_service_with_connect_info::<Scissors>();
     match identity {
         Some(identity) => {
-            let listener = TlsListener::new(listener, identity);
-            axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+            let listener = Wires(TlsListener::new(listener, identity));
+            axum::serve(listener, service).with_graceful_shutdown(shutdown).await
         }
-        None => axum::serve(listener, router).with_graceful_shutdown(shutdown).await,
+        None => axum::serve(Wires(listener), service).with_graceful_shutdown(shutdown).await,
     }
 }
 
@@ -53,27 +58,62 @@ struct Served {
     scheme: &'static str,
 }
 
-async fn answer(State(served): State<Served>, request: Request) -> Response {
-    let Served { transport, scheme } = served;
-    if method(&request).is_none() {
-        let id = uuid::Uuid::new_v4().to_string();
-        let now = transport.clock().now();
-        let date = now.to_datetime().format("%Y-%m-%dT%H:%M:%S").to_string();
-        let named = request.headers().get("client-request-id").and_then(|id| id.to_str().ok());
-        let client_id = named.unwrap_or(&id).to_owned();
-        let refused = wrong_method().into_response(&date, &id, &client_id);
-        return write(decorate(now, refused, id, client_id));
-    }
-    let Some(request) = read(request, scheme).await else { return status_only(StatusCode::BAD_REQUEST) };
-    let mut response = match transport.send(request).await {
-        Ok(response) => write(response),
-        Err(error) => break_connection(&error),
+async fn answer(
+    State(served): State<Served>,
+    ConnectInfo(scissors): ConnectInfo<Scissors>,
+    request: Request,
+) -> Response {
+    let now = || served.transport.clock().now();
+    let headers = request.headers().clone();
+    let mut response = match method(&request) {
+        Some(_) => respond(&served, &scissors, request).await,
+        None if is_preflight(request.method(), &headers) => status_only(StatusCode::OK),
+        None if request.method() == axum::http::Method::OPTIONS && !is_graph(request.uri().path()) => {
+            let mut response = status_only(StatusCode::OK);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST, OPTIONS"));
+            response
+        }
+        None => write(wrong_method_answer(now(), &request)),
     };
+    allow(&headers, response.headers_mut());
     // Answers that do not come from the tenant itself have no date, and the server would stamp them with the machine's.
-    if let Ok(date) = HeaderValue::try_from(http_date(transport.clock().now())) {
+    if let Ok(date) = HeaderValue::try_from(http_date(now())) {
         response.headers_mut().entry(header::DATE).or_insert(date);
     }
     response
+}
+
+async fn respond(served: &Served, scissors: &Scissors, request: Request) -> Response {
+    let takes_gzip = takes_gzip(request.headers());
+    // Many answers share a connection of HTTP/2: only the one stream is broken off.
+    let is_shared = request.version() == Version::HTTP_2;
+    let Some(request) = read(request, served.scheme).await else {
+        return status_only(StatusCode::BAD_REQUEST);
+    };
+    match served.transport.send(request).await {
+        Ok(response) if takes_gzip => write(packed(response)),
+        Ok(response) => write(response),
+        Err(TransportError::Connect(_) | TransportError::Timeout(_)) if !is_shared => {
+            scissors.cut();
+            status_only(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        Err(error) => break_connection(&error),
+    }
+}
+
+/// Below Graph's root, or at sign-in.
+fn is_graph(path: &str) -> bool {
+    let version = path.split('/').nth(1).unwrap_or_default();
+    version.eq_ignore_ascii_case("v1.0") || version.eq_ignore_ascii_case("beta")
+}
+
+fn wrong_method_answer(now: Timestamp, request: &Request) -> HttpResponse {
+    let id = uuid::Uuid::new_v4().to_string();
+    let date = now.to_datetime().format("%Y-%m-%dT%H:%M:%S").to_string();
+    let named = request.headers().get("client-request-id").and_then(|id| id.to_str().ok());
+    let client_id = named.unwrap_or(&id).to_owned();
+    let refused = wrong_method().into_response(&date, &id, &client_id);
+    decorate(now, refused, id, client_id)
 }
 
 fn method(request: &Request) -> Option<Method> {
@@ -82,6 +122,8 @@ fn method(request: &Request) -> Option<Method> {
         "POST" => Some(Method::Post),
         "PATCH" => Some(Method::Patch),
         "DELETE" => Some(Method::Delete),
+        // The server itself keeps the body back.
+        "HEAD" if !is_graph(request.uri().path()) => Some(Method::Get),
         _ => None,
     }
 }
@@ -118,11 +160,16 @@ fn write(response: HttpResponse) -> Response {
     written
 }
 
-/// A body that fails before its end makes the server drop the connection.
+/// A body that fails before its end makes the server drop the connection. The pause lets the beginning out first.
 fn break_connection(error: &TransportError) -> Response {
     let failure: Result<Bytes, io::Error> =
         Err(io::Error::new(io::ErrorKind::ConnectionReset, error.to_string()));
-    Response::new(Body::from_stream(futures_util::stream::iter([Ok(Bytes::from_static(b"{")), failure])))
+    let begun = stream::once(async { Ok(Bytes::from_static(b"{")) });
+    let broken = stream::once(async {
+        tokio::task::yield_now().await;
+        failure
+    });
+    Response::new(Body::from_stream(begun.chain(broken)))
 }
 
 fn status_only(status: StatusCode) -> Response {

@@ -58,10 +58,11 @@ impl Identity {
         let key = PrivateKeyDer::try_from(key.serialize_der())
             .map_err(|text| rustls::Error::General(text.to_owned()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { authority: authority_pem, config: Arc::new(config) })
     }
 }

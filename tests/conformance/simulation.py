@@ -5,6 +5,7 @@ Knows nothing of the clients. Needs nothing beyond the standard library, except 
 
 import contextlib
 import dataclasses
+import gzip
 import http.client
 import http.server
 import json
@@ -140,9 +141,11 @@ class Proxy:
                 finally:
                     upstream.close()
                 answered = {name.lower(): value for name, value in answer.getheaders()}
+                is_packed = answered.get("content-encoding") == "gzip"
                 proxy.note(
                     Exchange(
-                        self.command, self.path, headers, body, answer.status, answered, payload,
+                        self.command, self.path, headers, body, answer.status, answered,
+                        gzip.decompress(payload) if is_packed else payload,
                         asked_at, time.monotonic(),
                     )
                 )

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use super::*;
@@ -77,6 +78,49 @@ async fn truncation_and_html_are_not_json() {
         statuses.insert(response.status);
     }
     assert_eq!(statuses, [500, 502, 503, 504].into());
+}
+
+#[tokio::test]
+async fn errors_of_the_network_are_traceable_too() {
+    for set in [
+        (|rates| rates.throttled = 1.0) as fn(&mut Rates),
+        |rates| rates.server_error = 1.0,
+        |rates| rates.conflict = 1.0,
+    ] {
+        let (transport, user, token) = faulty(set);
+        let mut last = String::new();
+        for _ in 0..20 {
+            let request = write(user, &token).with_header("client-request-id", "mine");
+            let response = transport.send(request).await.expect("an answer");
+            assert!(response.header("date").is_some());
+            if response.status == 502 {
+                continue;
+            }
+            let body: Value = serde_json::from_slice(&response.body).expect("JSON");
+            let inner = &body["error"]["innerError"];
+            let id = response.header("request-id").expect("an id").to_owned();
+            assert_eq!(
+                (inner["request-id"].as_str(), inner["client-request-id"].as_str()),
+                (Some(&*id), Some("mine"))
+            );
+            assert!(inner["date"].is_string(), "{body}");
+            assert_eq!(response.header("client-request-id"), Some("mine"));
+            assert_ne!(id, last);
+            last = id;
+        }
+    }
+}
+
+#[tokio::test]
+async fn sign_in_fails_in_its_own_words() {
+    let (transport, ..) = faulty(|rates| rates.server_error = 1.0);
+    let request =
+        HttpRequest::new(Method::Post, "https://login.microsoftonline.com/common/oauth2/v2.0/token");
+    for _ in 0..20 {
+        let response = transport.send(request.clone()).await.expect("an answer");
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        assert_eq!(body["error"] == "temporarily_unavailable", response.status != 502, "{body}");
+    }
 }
 
 #[tokio::test]
@@ -158,7 +202,28 @@ async fn over_a_socket_links_point_back_to_it() {
     assert!(answer.contains(&format!("\"@odata.nextLink\":\"http://{address}/v1.0/users?")), "{answer}");
     transport.faults().rates.lost_reply = 1.0;
     let answer = exchange(address, &request).await;
-    assert!(!answer.contains("@odata.nextLink"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("\r\n{\r\n"), "{answer}");
+    transport.faults().rates.connect = 1.0;
+    assert_eq!(exchange(address, &request).await, "", "not even a status line");
+    transport.faults().heal();
+    let answer =
+        exchange(address, &request.replace("\r\n\r\n", "\r\nOrigin: https://page.example\r\n\r\n")).await;
+    assert!(answer.contains("access-control-allow-origin: *") && answer.contains("request-id"), "{answer}");
+    let preflight = format!(
+        "OPTIONS /v1.0/users HTTP/1.1\r\nHost: {address}\r\nOrigin: https://page.example\r\n\
+         Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\nConnection: close\r\n\r\n"
+    );
+    let answer = exchange(address, &preflight).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("access-control-allow-headers: authorization"), "{answer}");
+    let plain = preflight.replace("Origin: https://page.example\r\n", "");
+    assert!(exchange(address, &plain).await.starts_with("HTTP/1.1 405"), "no browser asks");
+    let sign_in = plain.replace("/v1.0/users", "/common/oauth2/v2.0/token");
+    assert!(exchange(address, &sign_in).await.starts_with("HTTP/1.1 200"), "what it takes");
+    let documents =
+        plain.replace("OPTIONS /v1.0/users", "HEAD /common/v2.0/.well-known/openid-configuration");
+    let answer = exchange(address, &documents).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
     stop.send(()).expect("still serving");
     server.await.expect("no panic").expect("clean end");
 }
@@ -196,6 +261,52 @@ async fn over_tls_only_who_trusts_its_authority_is_served_and_links_say_https() 
     drop(silent);
     stop.send(()).expect("still serving");
     server.await.expect("no panic").expect("clean end");
+}
+
+#[tokio::test]
+async fn who_takes_gzip_gets_it_and_tls_offers_http_2() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut lab = Lab::new();
+    for number in 0..30 {
+        lab.member(&format!("u{number}"));
+    }
+    let token = lab.token.clone();
+    let transport = SimTransport::new(lab.tenant, Arc::new(StepClock::new(START)), Faults::none());
+    let identity = Identity::generate().expect("chance");
+    let mut authorities = rustls::RootCertStore::empty();
+    let pem = rustls::pki_types::CertificateDer::from_pem_slice(identity.authority.as_bytes());
+    authorities.add(pem.expect("PEM")).expect("a certificate");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move { serve(listener, Some(&identity), transport, std::future::pending()).await });
+    let client = |protocols: &[&str]| {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("TLS")
+            .with_root_certificates(authorities.clone())
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        tokio_rustls::TlsConnector::from(Arc::new(config))
+    };
+    let name = || "localhost".try_into().expect("a name");
+    for (offered, chosen) in [(&["h2", "http/1.1"][..], &b"h2"[..]), (&["http/1.1"], b"http/1.1")] {
+        let tcp = tokio::net::TcpStream::connect(address).await.expect("listening");
+        let stream = client(offered).connect(name(), tcp).await.expect("trusted");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(chosen));
+    }
+    let tcp = tokio::net::TcpStream::connect(address).await.expect("listening");
+    let mut stream = client(&[]).connect(name(), tcp).await.expect("trusted");
+    let request = format!(
+        "GET /v1.0/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("accepted");
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer).await);
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+    assert!(String::from_utf8_lossy(&answer[..end]).contains("content-encoding: gzip"));
+    let body: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&answer[end..])).expect("JSON");
+    assert_eq!(body["value"].as_array().map(Vec::len), Some(30));
 }
 
 #[tokio::test]
