@@ -23,6 +23,9 @@ pub mod call;
 // Casts to a type.
 mod casts;
 
+// The certificate that an assertion may bring along.
+mod certificate_chain;
+
 // Virtual time.
 pub mod clock;
 

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use super::certificate_chain;
 use super::token::{Application, credentials};
 use crate::graph::transport::{HttpRequest, Method};
 use crate::model::{TenantId, Timestamp};
@@ -192,10 +193,12 @@ fn prove<'f>(
 }
 
 /// Three parts, an algorithm that Entra takes, for this tenant, and in its time. Our own certificate is named in the
-/// header; a token of another issuer is for the exchange and nothing else. The signature is not checked.
+/// header; a token of another issuer is for the exchange and nothing else. The signature is checked where the
+/// certificate comes along.
 fn assertion_fits(at: &Place<'_>, client_id: &str, assertion: &str) -> bool {
     let parts: Vec<&str> = assertion.split('.').collect();
     let [header, claims, signature] = parts.as_slice() else { return false };
+    let content = format!("{header}.{claims}");
     let decode =
         |part: &str| -> Option<Value> { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok() };
     let (Some(header), Some(claims)) = (decode(header), decode(claims)) else { return false };
@@ -211,7 +214,7 @@ fn assertion_fits(at: &Place<'_>, client_id: &str, assertion: &str) -> bool {
         let names_certificate = ["x5t#S256", "x5t"].iter().any(|name| header[*name].is_string());
         issuer == client_id && claims["sub"] == client_id && names_certificate && is_endpoint(audience, at)
     };
-    is_signed && is_timely && is_right
+    is_signed && is_timely && is_right && certificate_chain::fits(&header, &content, signature)
 }
 
 /// Entra: certificate credentials recommend minutes, and take a day.

@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 
 pub(super) const KEY_ID: &str = "c2ltdWxhdGVkLXRlbmFudC1rZXk";
 
-static KEY: LazyLock<RsaKeyPair> = LazyLock::new(|| {
-    let document = STANDARD.decode(PKCS8.replace(' ', "")).expect("the key is base64");
-    RsaKeyPair::from_pkcs8(&document).expect("the key is a key")
-});
+static KEY: LazyLock<RsaKeyPair> =
+    LazyLock::new(|| RsaKeyPair::from_pkcs8(&document()).expect("the key is a key"));
+
+/// The key, as PKCS #8.
+pub(super) fn document() -> Vec<u8> {
+    STANDARD.decode(PKCS8.replace(' ', "")).expect("the key is base64")
+}
 
 /// With its signature behind it: RS256 of RFC 7518.
 pub(super) fn signed(content: &str) -> String {

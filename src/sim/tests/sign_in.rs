@@ -106,6 +106,52 @@ fn an_assertion_is_judged_by_its_shape() {
 }
 
 #[test]
+fn a_certificate_that_comes_along_must_have_signed() {
+    use base64::engine::general_purpose::STANDARD;
+    use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+
+    let mut lab = Lab::new();
+    let document = PrivatePkcs8KeyDer::from(crate::sim::signature::document());
+    let key = KeyPair::from_pkcs8_der_and_sign_algo(&document, &PKCS_RSA_SHA256).expect("a key");
+    let vouched = |key: &KeyPair| {
+        let params = CertificateParams::new(Vec::new()).expect("no names");
+        params.self_signed(key).expect("a certificate").der().to_vec()
+    };
+    let (own, other) = (vouched(&key), vouched(&KeyPair::generate().expect("chance")));
+    let print =
+        |certificate: &[u8]| URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, certificate));
+    let exp = START.as_millis() / 1000 + 300;
+    let audience = format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", lab.tenant.id());
+    let claims = json!({"aud": audience, "iss": CLIENT, "sub": CLIENT, "exp": exp});
+    let assertion = |named: &[u8], chain: Value| {
+        let header = json!({"alg": "RS256", "x5t#S256": print(named), "x5c": chain});
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        crate::sim::signature::signed(&format!("{}.{}", part(&header), part(&claims)))
+    };
+    let encoded = STANDARD.encode(&own);
+    let good = assertion(&own, json!([encoded, STANDARD.encode(&other)]));
+    let (front, back) = encoded.split_at(64);
+    let broken = format!("{front}\n{back}");
+    let (content, _) = good.rsplit_once('.').expect("three parts");
+    let forged = format!("{content}.{}", URL_SAFE_NO_PAD.encode([7; 256]));
+    for (name, assertion, status) in [
+        ("good", good.clone(), 200),
+        ("the certificate alone", assertion(&own, json!(STANDARD.encode(&own))), 200),
+        ("line breaks", assertion(&own, json!([broken])), 200),
+        ("forged", forged, 401),
+        ("another key", assertion(&other, json!([STANDARD.encode(&other)])), 401),
+        ("another thumbprint", assertion(&other, json!([STANDARD.encode(&own)])), 401),
+        ("no certificate", assertion(&own, json!(["bm9uZQ=="])), 401),
+        ("an empty chain", assertion(&own, json!([])), 401),
+    ] {
+        let mut form = fields(("client_assertion", &assertion));
+        form.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+        assert_eq!(ask(&mut lab, &form).status, status, "{name}");
+    }
+}
+
+#[test]
 fn wrong_requests_get_oauth_errors() {
     let mut lab = Lab::new();
     let without = |name: &str| -> Vec<(&str, &str)> {
