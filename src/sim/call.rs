@@ -119,6 +119,14 @@ impl Call {
         self.header("consistencylevel").is_some_and(|level| level.eq_ignore_ascii_case("eventual"))
     }
 
+    /// `Accept: application/json;odata.metadata=none`. OData 4.0 JSON, section 3.1; the name without `odata.` is its
+    /// later spelling.
+    pub fn wants_bare_json(&self) -> bool {
+        let accepted = self.header("accept").unwrap_or_default().to_ascii_lowercase();
+        let mut parts = accepted.split([';', ',']).map(str::trim);
+        parts.any(|part| matches!(part, "odata.metadata=none" | "metadata=none"))
+    }
+
     pub fn wants_count(&self) -> bool {
         self.option("count").is_some_and(|count| count.eq_ignore_ascii_case("true"))
     }
@@ -162,9 +170,17 @@ impl Call {
     }
 }
 
+/// The mark of UTF-8 that some write before their JSON.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The body as it was before it was compressed: Microsoft's client for Go compresses every one. What cannot be
 /// unpacked stays as it is, and is no JSON.
 fn body_of(request: &HttpRequest) -> Vec<u8> {
+    let body = unpacked(request);
+    body.strip_prefix(MARK).map_or_else(|| body.clone(), <[u8]>::to_vec)
+}
+
+fn unpacked(request: &HttpRequest) -> Vec<u8> {
     if !request.header("content-encoding").is_some_and(|encoding| encoding.eq_ignore_ascii_case("gzip")) {
         return request.body.clone();
     }

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::call::Call;
 use super::errors::GraphError;
@@ -58,6 +59,33 @@ pub(super) fn json_answer(status: u16, body: &impl Serialize) -> HttpResponse {
     response.body = serde_json::to_vec(body).expect("our answers have text keys and finite numbers");
     response
 }
+
+/// Without what only describes it: links to go on and counts stay. OData 4.0 JSON, section 3.1.1.
+pub(super) fn bare(mut response: HttpResponse) -> HttpResponse {
+    let kinds = response.headers.iter_mut().filter(|(name, _)| name == "content-type");
+    let minimal = kinds.map(|(_, kind)| kind).find(|kind| kind.contains("odata.metadata=minimal"));
+    let Some(kind) = minimal else { return response };
+    *kind = kind.replace("odata.metadata=minimal", "odata.metadata=none");
+    if let Ok(mut body) = serde_json::from_slice(&response.body) {
+        strip(&mut body);
+        response.body = body.to_string().into_bytes();
+    }
+    response
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members
+                .retain(|name, _| !name.contains("@odata.") || KEPT.iter().any(|kept| name.ends_with(kept)));
+            members.values_mut().for_each(strip);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+const KEPT: [&str; 3] = ["@odata.nextLink", "@odata.deltaLink", "@odata.count"];
 
 /// A bare number, as `$count` segments answer.
 pub(super) fn count_answer(count: usize) -> HttpResponse {

@@ -38,6 +38,9 @@ pub(super) fn packed(mut response: HttpResponse) -> HttpResponse {
     match packer.write_all(&response.body).and_then(|()| packer.finish()) {
         Ok(body) => {
             response.body = body;
+            if response.header("vary").is_none() {
+                response = response.with_header("vary", "Accept-Encoding");
+            }
             response.with_header("content-encoding", "gzip")
         }
         Err(_) => response,

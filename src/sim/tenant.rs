@@ -17,6 +17,7 @@ use super::licensing::PlanRules;
 use super::lookups::referenced;
 use super::mailbox::Mailboxes;
 use super::metadata;
+use super::odata::bare;
 use super::operation::Operation;
 use super::permissions;
 use super::properties::{Property, PropertySet, difference};
@@ -318,9 +319,7 @@ impl Tenant {
             Operation::CountGroups => self.count_groups(call),
             Operation::GetGroup(group) => self.get_group(call, *group),
             Operation::CreateGroup => self.create_group(now, call, by),
-            Operation::UpdateGroup(group) | Operation::BindMembers(group) => {
-                self.update_group(now, call, *group, by)
-            }
+            Operation::UpdateGroup(id) | Operation::BindMembers(id) => self.update_group(now, call, *id, by),
             Operation::DeleteGroup(group) => self.delete_group(now, *group, by),
             Operation::MembersWithLicenseErrors(group) => self.list_members_with_errors(call, *group),
             Operation::GroupAssignLicense(group) => self.group_assign_license(now, call, *group, by),
@@ -350,6 +349,7 @@ impl Tenant {
     fn finish(&mut self, now: Timestamp, response: HttpResponse, call: &Call) -> HttpResponse {
         let request_id = self.ids.uuid().to_string();
         let client_request_id = call.header("client-request-id").unwrap_or(&request_id).to_owned();
+        let response = if call.wants_bare_json() { bare(response) } else { response };
         decorate(now, response, request_id, client_request_id)
     }
 

@@ -293,3 +293,35 @@ fn every_answer_has_the_headers_of_graph() {
     assert_eq!(lab.get("https://graph.microsoft.com/users").message(), "Invalid version: users.");
     assert!(lab.get("/auditLogs/nonsense").message().ends_with("'nonsense'."));
 }
+
+#[test]
+fn who_wants_no_metadata_gets_links_and_counts_only() {
+    let mut lab = Lab::new();
+    for name in ["anna", "bo"] {
+        lab.member(name);
+    }
+    let group = lab.tenant.add_group(
+        lab.now,
+        crate::sim::groups::NewGroup {
+            id: None,
+            name: "All".to_owned(),
+            membership: crate::sim::groups::Membership::Assigned,
+            licences: Vec::new(),
+        },
+    );
+    let user = lab.member("carl");
+    lab.tenant.add_member(lab.now, group, user);
+    for accept in ["application/json;odata.metadata=none", "application/json; Metadata=None, */*"] {
+        let get = |lab: &mut Lab, target: &str| {
+            let request = lab.request(Method::Get, target).with_header("accept", accept);
+            lab.send(request.with_header("consistencylevel", "eventual"))
+        };
+        let page = get(&mut lab, "/users?$top=1&$count=true&$select=id");
+        let names: Vec<&str> = page.json.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(names, ["@odata.count", "@odata.nextLink", "value"]);
+        let kind = page.response.header("content-type").unwrap_or_default();
+        assert!(kind.contains("odata.metadata=none"), "{kind}");
+        let members = get(&mut lab, &format!("/groups/{group}/members?$select=id"));
+        assert_eq!(members.json, serde_json::json!({"value": [{"id": user.to_string()}]}));
+    }
+}

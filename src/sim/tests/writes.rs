@@ -41,6 +41,15 @@ fn a_write_says_that_it_is_json() {
 }
 
 #[test]
+fn a_body_may_begin_with_the_mark_of_utf_8() {
+    let mut lab = Lab::new();
+    let target = format!("/users/{}", lab.member("kari"));
+    let body = "\u{feff}{\"jobTitle\":\"Leder på nattevakt\"}";
+    assert_eq!(written(&mut lab, Method::Patch, &target, "application/json", body).status, 204);
+    assert_eq!(lab.get(&format!("{target}?$select=jobTitle")).json["jobTitle"], "Leder på nattevakt");
+}
+
+#[test]
 fn bodies_that_do_not_fit_are_refused_in_words_of_graph() {
     let mut lab = Lab::new();
     let user = lab.add("kari", UserKind::WithoutMailbox, false);
