@@ -155,7 +155,8 @@ impl Tenant {
         self.add_members(now, group, &[body.reference], by)
     }
 
-    /// `https://graph.microsoft.com/v1.0/directoryObjects/{id}` each.
+    /// `https://graph.microsoft.com/v1.0/directoryObjects/{id}` each, of users or of groups. Licences do not reach
+    /// through a group within a group. Entra: group-based licensing limitations.
     pub(super) fn add_members(
         &mut self,
         now: Timestamp,
@@ -163,12 +164,18 @@ impl Tenant {
         references: &[String],
         by: &Initiator,
     ) -> Result<HttpResponse, GraphError> {
-        let users: Result<BTreeSet<UserId>, GraphError> =
-            references.iter().map(|reference| self.live_id(referenced(reference))).collect();
-        let users = users?;
+        let mut users = BTreeSet::new();
+        let mut inner = BTreeSet::new();
+        for key in references.iter().map(|reference| referenced(reference)) {
+            match key.parse().ok().filter(|id| *id != group && self.groups.get(*id).is_some()) {
+                Some(id) => drop(inner.insert(id)),
+                None => drop(users.insert(self.live_id(key)?)),
+            }
+        }
         self.check_members_editable(group)?;
-        let members = &self.group(group)?.members;
-        if users.len() < references.len() || users.iter().any(|user| members.contains(user)) {
+        let Group { members, nested, .. } = self.group(group)?;
+        let is_in = users.iter().any(|user| members.contains(user)) || !nested.is_disjoint(&inner);
+        if users.len() + inner.len() < references.len() || is_in {
             return Err(GraphError::bad_request(
                 "One or more added object references already exist for the following modified properties: 'members'.",
             ));
@@ -176,9 +183,14 @@ impl Tenant {
         for user in users {
             self.join_group(now, group, user, by);
         }
+        for inner in inner {
+            self.groups.nest(group, inner);
+            self.audit_group(now, by, "Add member to group", group);
+        }
         Ok(HttpResponse::new(204))
     }
 
+    /// The id may be a group's, too.
     pub(super) fn remove_member_call(
         &mut self,
         now: Timestamp,
@@ -187,6 +199,13 @@ impl Tenant {
         by: &Initiator,
     ) -> Result<HttpResponse, GraphError> {
         self.check_members_editable(group)?;
+        let inner = user.to_string().parse().ok();
+        if inner.is_some_and(|inner| {
+            self.groups.by_id.get_mut(&group).is_some_and(|group| group.nested.remove(&inner))
+        }) {
+            self.audit_group(now, by, "Remove member from group", group);
+            return Ok(HttpResponse::new(204));
+        }
         if !self.group(group)?.members.contains(&user) {
             return Err(GraphError::not_found(&user.to_string()));
         }

@@ -10,6 +10,7 @@ use super::casts::{Cast, Relation};
 use super::errors::GraphError;
 use super::expand::{EMPTY_OF_GROUPS, EMPTY_OF_USERS};
 use super::members::{Object, ObjectSelect};
+use super::not_modelled;
 use super::odata::{Entity, Page, json_answer};
 use super::operation::{get, post};
 use super::properties::Select;
@@ -103,6 +104,9 @@ impl Lookup {
     pub fn of_objects(method: Method, rest: &[&str]) -> Option<Result<Self, GraphError>> {
         match rest {
             ["getByIds" | "microsoft.graph.getByIds"] => Some(post(method, Self::ObjectsByIds)),
+            [action @ ("getAvailableExtensionProperties" | "validateProperties")] => {
+                Some(Err(not_modelled::named(action)))
+            }
             [id] => Some(get(method, Self::Object((*id).to_owned()))),
             _ => None,
         }

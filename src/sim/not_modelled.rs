@@ -186,6 +186,11 @@ const OF_DIRECTORY: &[&str] = &[
     "recovery",
 ];
 
+/// What can be read here, and in Graph also written.
+pub(super) fn change(segment: &str) -> GraphError {
+    GraphError::new(501, "NotImplemented", format!("The simulated tenant does not change '{segment}'."))
+}
+
 /// `None` for what Graph does not have either.
 pub(super) fn at_the_root(segment: &str) -> Option<GraphError> {
     of(ROOTS, segment)
@@ -206,8 +211,9 @@ pub(super) fn below_a_group(rest: &[&str]) -> Option<GraphError> {
 
 fn of(names: &[&str], segment: &str) -> Option<GraphError> {
     let bare = segment.strip_prefix("microsoft.graph.").unwrap_or(segment);
-    names.iter().any(|name| name.eq_ignore_ascii_case(bare)).then(|| {
-        let text = format!("The simulated tenant does not model '{segment}'.");
-        GraphError::new(501, "NotImplemented", text)
-    })
+    names.iter().any(|name| name.eq_ignore_ascii_case(bare)).then(|| named(segment))
+}
+
+pub(super) fn named(segment: &str) -> GraphError {
+    GraphError::new(501, "NotImplemented", format!("The simulated tenant does not model '{segment}'."))
 }

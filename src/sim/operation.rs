@@ -121,6 +121,12 @@ impl Operation {
                 "BadRequest",
                 "/me request is only valid with delegated authentication flow.",
             )),
+            // Actions of users, and of whatever a key is cast to.
+            Some((&"directoryObjects", [id, action])) if !action.starts_with('$') => match Cast::read(action)
+            {
+                Some(Cast::Group) => Self::parse_group(call, id, &[]),
+                Some(_) | None => Self::parse_users(call.method, &[id, action]),
+            },
             Some((&"directoryObjects", rest)) => match Lookup::of_objects(call.method, rest) {
                 Some(lookup) => lookup.map(Self::Lookup),
                 None => Err(unknown_segment(rest.last().unwrap_or(&"directoryObjects"))),
@@ -171,6 +177,10 @@ impl Operation {
             }
             // Nobody in this tenant has one.
             (_, ["manager"]) if method == Method::Get => Err(GraphError::not_found("manager")),
+            (_, [cast]) if Cast::read(cast) == Some(Cast::User) => get(method, Self::GetUser(key())),
+            (_, ["mailboxSettings"]) if method == Method::Patch => {
+                Err(not_modelled::change("mailboxSettings"))
+            }
             (_, ["licenseDetails"]) => get(method, Self::LicenseDetails(key())),
             (_, ["mailboxSettings"]) => get(method, Self::MailboxSettings(key())),
             (_, ["mailboxSettings", "userPurpose"]) => get(method, Self::UserPurpose(key())),

@@ -370,3 +370,28 @@ fn a_group_tells_in_which_groups_it_is() {
     assert!(all.contains(&outer.to_string()) && all.contains(&middle.to_string()), "{all:?}");
     assert_eq!(lab.get(&format!("/groups/{outer}/memberOf")).json["value"], json!([]));
 }
+
+#[test]
+fn a_group_joins_and_leaves_another_as_a_user_does() {
+    let mut lab = Lab::new();
+    let (outer, inner) =
+        (group(&mut lab, Membership::Assigned, true), group(&mut lab, Membership::Assigned, false));
+    let user = lab.add("kari", UserKind::WithoutMailbox, false);
+    lab.tenant.add_member(lab.now, inner, user);
+    let members = format!("/groups/{outer}/members");
+    let reference = json!({"@odata.id": format!("{ROOT}/directoryObjects/{inner}")});
+    assert_eq!(lab.post(&format!("{members}/$ref"), reference.clone()).status, 204);
+    assert_eq!(lab.post(&format!("{members}/$ref"), reference).status, 400, "twice");
+    assert_eq!(lab.get(&format!("{members}?$select=id")).ids(), [inner.to_string()]);
+    let all = lab.get(&format!("/groups/{outer}/transitiveMembers?$select=id")).ids();
+    assert_eq!(all, [user.to_string(), inner.to_string()]);
+    lab.wait(Span::from_hours(1));
+    assert_eq!(
+        lab.tenant.seats(SPE_E3).map(|seats| seats.consumed),
+        Some(0),
+        "licences do not reach through"
+    );
+    assert_eq!(lab.delete(&format!("{members}/{inner}/$ref")).status, 204);
+    assert_eq!(lab.delete(&format!("{members}/{inner}/$ref")).status, 404);
+    assert_eq!(lab.get(&members).json["value"], json!([]));
+}

@@ -187,3 +187,18 @@ fn what_graph_has_and_this_tenant_does_not_is_no_mistake_of_the_client() {
     }
     assert_eq!(lab.get("/users/nobody@contoso.com/directReports").status, 404);
 }
+
+#[test]
+fn an_object_can_be_cast_and_asked_as_what_it_is() {
+    let mut lab = Lab::new();
+    let user = lab.member("kari");
+    for target in
+        [format!("/users/{user}/microsoft.graph.user"), format!("/directoryObjects/{user}/graph.user")]
+    {
+        assert_eq!(lab.get(&format!("{target}?$select=id")).json["id"], user.to_string(), "{target}");
+    }
+    let action = format!("/directoryObjects/{user}/getMemberGroups");
+    assert_eq!(lab.post(&action, json!({"securityEnabledOnly": false})).json["value"], json!([]));
+    assert_eq!(lab.get(&format!("/directoryObjects/{user}/microsoft.graph.group")).status, 404);
+    assert_eq!(lab.patch(&format!("/users/{user}/mailboxSettings"), json!({"timeZone": "UTC"})).status, 501);
+}
