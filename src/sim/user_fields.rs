@@ -54,6 +54,21 @@ const FIELDS: &[Field] = &[
     text("onpremisessamaccountname", NONE, &[Equal, GreaterOrEqual, LessOrEqual, In, StartsWith]),
     text("onpremisessecurityidentifier", &[Equal, In], NULL),
     text("onpremisesuserprincipalname", NAMES, NONE),
+    text("onpremisesextensionattributes/extensionattribute1", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute2", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute3", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute4", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute5", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute6", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute7", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute8", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute9", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute10", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute11", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute12", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute13", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute14", NAMES, NULL),
+    text("onpremisesextensionattributes/extensionattribute15", NAMES, NULL),
     Field::new("accountenabled", Kind::Flag, &[Equal, In], NONE),
     Field::new("onpremisessyncenabled", Kind::Flag, &[Equal, In], NULL),
     Field::new("isresourceaccount", Kind::Flag, &[Equal], NONE),
@@ -144,9 +159,17 @@ impl Entity for User {
 }
 
 impl User {
+    /// `a/b` is the member `b` of the property `a`.
     fn kept_value(&self, name: &str) -> Value<'_> {
-        let kept = self.kept.iter().flat_map(|kept| kept.iter());
-        let found = kept.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next();
+        let (property, member) = name.split_once('/').map_or((name, None), |(name, rest)| (name, Some(rest)));
+        let mut kept = self.kept.iter().flat_map(|kept| kept.iter());
+        let found = kept.find(|(known, _)| known.eq_ignore_ascii_case(property)).map(|(_, value)| value);
+        let found = match member {
+            Some(member) => found.and_then(Json::as_object).and_then(|object| {
+                object.iter().find(|(known, _)| known.eq_ignore_ascii_case(member)).map(|(_, value)| value)
+            }),
+            None => found,
+        };
         match found {
             Some(Json::String(text)) if is_time(name) => {
                 Timestamp::parse(text).map_or(Value::Null, Value::Time)

@@ -188,10 +188,41 @@ fn check(property: Property, value: &Value) -> Result<(), GraphError> {
         Shape::Name | Shape::Switch | Shape::Texts => !value.is_null() && text != Some(""),
         Shape::Text | Shape::Flag | Shape::Time | Shape::Object => text != Some(""),
     };
-    // Graph: user resource.
-    let is_too_long =
-        property == Property::BusinessPhones && value.as_array().is_some_and(|phones| phones.len() > 1);
-    if is_good && !is_too_long { Ok(()) } else { Err(invalid(property.name())) }
+    if is_good && !is_too_long(property, value) && !is_no_address(property, text) {
+        return Ok(());
+    }
+    Err(invalid(property.name()))
+}
+
+/// The longest texts, in characters. Graph: user resource.
+const LONGEST: [(Property, usize); 8] = [
+    (Property::DisplayName, 256),
+    (Property::JobTitle, 128),
+    (Property::City, 128),
+    (Property::Country, 128),
+    (Property::State, 128),
+    (Property::MailNickname, 64),
+    (Property::Department, 64),
+    (Property::CompanyName, 64),
+];
+
+/// Of phones there may be one.
+fn is_too_long(property: Property, value: &Value) -> bool {
+    if property == Property::BusinessPhones {
+        return value.as_array().is_some_and(|phones| phones.len() > 1);
+    }
+    let longest = LONGEST.iter().find(|(limited, _)| *limited == property).map(|(_, longest)| *longest);
+    let length = value.as_str().map_or(0, |text| text.chars().count());
+    longest.is_some_and(|longest| length > longest)
+}
+
+fn is_no_address(property: Property, text: Option<&str>) -> bool {
+    let is_address = |text: &str| {
+        let is_odd = |sign: char| sign.is_whitespace() || sign == ':';
+        !text.contains(is_odd)
+            && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
+    };
+    property == Property::Mail && text.is_some_and(|text| !is_address(text))
 }
 
 fn invalid(name: &str) -> GraphError {
@@ -227,6 +258,11 @@ fn write(user: &mut User, property: Property, value: Value) {
         Property::UserType => {
             user.user_type = if text == Some("Guest") { UserType::Guest } else { UserType::Member };
         }
+        // As Graph writes times, whatever way they were written.
+        Property::EmployeeHireDate | Property::EmployeeLeaveDateTime => {
+            let at = text.and_then(Timestamp::parse).map(|at| at.to_string());
+            user.keep(property, at.map_or(Value::Null, Value::String));
+        }
         Property::MailNickname
         | Property::BusinessPhones
         | Property::MobilePhone
@@ -239,8 +275,6 @@ fn write(user: &mut User, property: Property, value: Value) {
         | Property::FaxNumber
         | Property::OtherMails
         | Property::EmployeeId
-        | Property::EmployeeHireDate
-        | Property::EmployeeLeaveDateTime
         | Property::EmployeeOrgData
         | Property::OnPremisesExtensionAttributes
         | Property::AgeGroup

@@ -153,6 +153,7 @@ fn a_created_user_has_all_that_was_written_and_can_be_found_by_it() {
         "mailNickname eq 'zo'",
         "employeeHireDate ge 2020-01-01T00:00:00Z",
         "showInAddressList eq false",
+        "onPremisesExtensionAttributes/extensionAttribute1 eq 'x'",
     ] {
         let found = lab.get_eventual(&format!("/users?$count=true&$select=id&$filter={filter}"));
         assert_eq!(found.ids(), [created.json["id"].as_str().expect("an id")], "{filter}");
@@ -198,6 +199,13 @@ fn a_user_is_created_whole_or_not_at_all() {
             "Invalid value specified for property 'businessPhones' of resource 'User'.",
         ),
         ("jobTitle", json!(""), 400, "Invalid value specified for property 'jobTitle' of resource 'User'."),
+        ("mail", json!("no address"), 400, "Invalid value specified for property 'mail' of resource 'User'."),
+        (
+            "department",
+            json!("d".repeat(65)),
+            400,
+            "Invalid value specified for property 'department' of resource 'User'.",
+        ),
         (
             "userType",
             json!("Robot"),
@@ -268,4 +276,16 @@ fn a_new_address_is_the_primary_one_beside_the_old() {
     let read = lab.get(&format!("/users/{user}?$select=mail,proxyAddresses")).json;
     assert_eq!(read["proxyAddresses"], json!(["SMTP:k@contoso.com", "smtp:kari@contoso.com"]));
     assert_eq!(read["mail"], "k@contoso.com");
+}
+
+#[test]
+fn times_are_shown_as_graph_writes_them() {
+    let mut lab = Lab::new();
+    let path = format!("/users/{}", lab.member("kari"));
+    for written in ["2020-01-01T10:00:00+02:00", "2020-01-01T08:00:00.000Z"] {
+        assert_eq!(lab.patch(&path, json!({"employeeHireDate": written})).status, 204);
+        let read = lab.get(&format!("{path}?$select=employeeHireDate")).json;
+        assert_eq!(read["employeeHireDate"], "2020-01-01T08:00:00Z", "{written}");
+    }
+    assert_eq!(lab.patch(&path, json!({"employeeHireDate": "yesterday"})).status, 400);
 }
