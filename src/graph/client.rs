@@ -2,7 +2,7 @@
 //!
 //! Every read goes through `read`, every write through `write`: there is no third way to the transport.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use super::observer::{RequestObserver, RequestSample, Unobserved};
 use super::request::{Endpoint, Request};
 use super::throttle::{TenantSize, Throttle, http_date, is_throttled};
 use super::transport::{HttpRequest, HttpResponse, Transport, TransportError};
+
+use batch::Batches;
 
 mod batch;
 mod directory;
@@ -90,7 +92,7 @@ struct Shared {
     tokens: TokenSource,
     throttle: Throttle,
     wire: Wire,
-    has_batch: AtomicBool,
+    batches: Batches,
     batch_from: usize,
     probes_at_once: AtomicUsize,
 }
@@ -134,7 +136,7 @@ impl Client {
             transport,
             clock,
             wire,
-            has_batch: AtomicBool::new(config.has_batch),
+            batches: Batches::new(config.has_batch),
             batch_from: config.batch_from,
             probes_at_once: AtomicUsize::new(config.probes_at_once.max(1)),
         };

@@ -19,7 +19,7 @@ pub enum Error {
     Answer { endpoint: Endpoint, answer: Box<ErrorAnswer> },
     /// No usable answer after all attempts: throttled, unavailable, or the connection broke.
     #[error("{endpoint}: no usable answer in {attempts} attempts, the last: {last}")]
-    Unanswered { endpoint: Endpoint, attempts: u32, last: String },
+    Unanswered { endpoint: Endpoint, attempts: u32, last: String, is_throttled: bool },
     /// A success whose body says something else than the documented shape.
     #[error("{endpoint}: answer not understood: {detail} ({ids})")]
     Malformed { endpoint: Endpoint, detail: String, ids: RequestIds },

@@ -2,6 +2,7 @@
 //! only on suspicion: one request a user is too much for every pass.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -36,6 +37,10 @@ const REMEMBERED_AT_ONCE: usize = 64;
 
 /// A licensed user whose mailbox did not answer is asked again after this; it may still be in the making.
 const ASK_AGAIN: Span = Span::from_hours(1);
+
+/// A question that was not answered goes out again after this, and not in every pass: some mailboxes never answer. Where
+/// a proof waits for it, it does.
+const ASK_UNANSWERED_AGAIN: Span = Span::from_minutes(5);
 
 /// An answer that could not be read will not be readable a minute later.
 const ASK_UNREADABLE_AGAIN: Span = Span::from_hours(24);
@@ -99,7 +104,7 @@ pub async fn mailboxes(
             }
             Err(error) => {
                 unreadable += 1;
-                probing.is_behind = true;
+                probing.ask_at(clock.now() + ASK_UNANSWERED_AGAIN);
                 tracing::debug!(%error, user.id = %user, "a mailbox could not be asked about");
             }
         }
@@ -174,11 +179,12 @@ fn wanted(
     now: Timestamp,
 ) -> Result<Wanted, store::Error> {
     let is_due = before.is_behind || before.next_at.is_some_and(|next| next <= now);
-    let mut choice = Choice { repairs, policy, observed, now, wanted: BTreeSet::new(), next_at: None };
+    let (probing, wanted) = (Probing::default(), BTreeSet::new());
+    let mut choice = Choice { repairs, policy, observed, now, wanted, probing };
     let mut is_behind = false;
     match &observed.reach {
         Reach::These(changed) if !is_due => {
-            choice.next_at = before.next_at;
+            choice.probing.next_at = before.next_at;
             let users = changed.keys().chain(repairs.awaited.keys()).copied().collect();
             store.visit_users(&users, |_, known| {
                 if let Some(known) = known {
@@ -190,8 +196,8 @@ fn wanted(
             store.for_each_user(|known| is_behind |= choice.consider(&known))?;
         }
     }
-    let probing = Probing { is_behind, next_at: choice.next_at };
-    Ok(Wanted { users: choice.wanted.into_iter().map(|(_, user)| user).collect(), probing })
+    let probing = Probing { is_behind, ..choice.probing };
+    Ok(Wanted { users: choice.wanted.into_iter().map(|(_, _, user)| user).collect(), probing })
 }
 
 /// The most telling questions so far; bounded.
@@ -200,8 +206,9 @@ struct Choice<'a> {
     policy: &'a Policy,
     observed: &'a Observed,
     now: Timestamp,
-    wanted: BTreeSet<(Urgency, UserId)>,
-    next_at: Option<Timestamp>,
+    /// Those of one urgency in another order each time: what is left over today must not be left over for ever.
+    wanted: BTreeSet<(Urgency, u64, UserId)>,
+    probing: Probing,
 }
 
 impl Choice<'_> {
@@ -217,13 +224,19 @@ impl Choice<'_> {
         match again {
             Again::Never => return false,
             Again::At(at) if at > self.now => {
-                self.next_at = Some(self.next_at.map_or(at, |next| next.min(at)));
+                self.probing.ask_at(at);
                 return false;
             }
             Again::At(_) | Again::Now => {}
         }
-        self.wanted.insert((urgency, known.id()));
+        self.wanted.insert((urgency, self.lot(known.id()), known.id()));
         self.wanted.len() > PROBES_PER_PASS && self.wanted.pop_last().is_some()
+    }
+
+    fn lot(&self, user: UserId) -> u64 {
+        let mut lot = DefaultHasher::new();
+        (user, self.now.as_millis()).hash(&mut lot);
+        lot.finish()
     }
 }
 
@@ -305,7 +318,7 @@ fn remember(
         }
         // Whose proof is awaited is asked about in every pass anyway.
         if let (Again::At(at), false) = (again_at(&known), is_awaited) {
-            probing.next_at = Some(probing.next_at.map_or(at, |next| next.min(at)));
+            probing.ask_at(at);
         }
         reach.note(user, &before);
         Some(known)

@@ -1,5 +1,5 @@
-//! Deleted accounts whose name or addresses live ones hold by now: what exactly is taken, and whether the names under
-//! which the policy would have them back are free.
+//! What decisions about a user depend on beside the user: licensing groups, released accounts, and of deleted accounts
+//! what others have taken by now, and whether the names under which the policy would have them back are free.
 
 use std::collections::{BTreeMap, BTreeSet};
 

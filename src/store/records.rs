@@ -105,6 +105,13 @@ pub struct Probing {
     pub next_at: Option<Timestamp>,
 }
 
+impl Probing {
+    /// Asks again then, or before.
+    pub fn ask_at(&mut self, at: Timestamp) {
+        self.next_at = Some(self.next_at.map_or(at, |next| next.min(at)));
+    }
+}
+
 /// The soft-deleted users of the last complete observation, small enough to be compared in every pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecycleBin {

@@ -2,10 +2,10 @@
 //!
 //! A 200 around a batch says nothing about its parts: each has its own status and its own `Retry-After`, may be
 //! missing, come twice or under an id in other letters. A part without a usable answer goes into the next round.
-//! Where batches as such are refused, single requests take over for good.
+//! Where batches as such are refused, single requests take over for good; where they only fail, for a while.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::model::{ProbeAnswer, UserId};
@@ -17,14 +17,60 @@ use super::super::response::{
     BatchPart, Decoded, decode_batch, decode_error, decode_mailbox_identity, decode_mailbox_kind,
     is_error_readable,
 };
-use super::super::throttle::{MAX_READ_ATTEMPTS, MAX_READ_WAIT, delay_before, is_transient};
+use super::super::throttle::{delay_before, is_throttled, is_transient};
 use super::super::transport::HttpResponse;
 use super::probe::MailboxAnswer;
-use super::read::{Answered, MAX_MALFORMED};
+use super::read::{Answered, MAX_MALFORMED, Patience};
 use super::{Client, is_success};
 
 /// Graph: json-batching.
 pub(super) const PARTS: usize = 20;
+
+/// So many batches that fail one after the other are no trouble of a moment: a stand-in fails on what it does not know.
+const FAILURES_TOLERATED: u32 = 3;
+
+/// For so long single requests take over then.
+const REST: Duration = Duration::from_secs(3_600);
+
+/// Whether batches are worth sending.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
+    /// Refused as such, or not wanted.
+    is_off: AtomicBool,
+    failures: AtomicU32,
+    /// In milliseconds on the monotonic clock.
+    rests_until: AtomicU64,
+}
+
+impl Batches {
+    pub(super) fn new(is_wanted: bool) -> Self {
+        Self { is_off: AtomicBool::new(!is_wanted), ..Self::default() }
+    }
+
+    fn are_on(&self, now: Duration) -> bool {
+        !self.is_off.load(Ordering::Relaxed)
+            && now >= Duration::from_millis(self.rests_until.load(Ordering::Relaxed))
+    }
+
+    fn refused(&self) {
+        self.is_off.store(true, Ordering::Relaxed);
+    }
+
+    fn succeeded(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+    }
+
+    /// True when they rest from now on.
+    fn failed(&self, now: Duration) -> bool {
+        let is_over = self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_TOLERATED;
+        if is_over {
+            let until = u64::try_from((now + REST).as_millis()).unwrap_or(u64::MAX);
+            self.rests_until.store(until, Ordering::Relaxed);
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        is_over
+    }
+}
 
 /// One kind of question: how it is asked, and what an answer to it means.
 pub(super) struct Question<A, R> {
@@ -36,7 +82,7 @@ pub(super) type Answers<T> = BTreeMap<UserId, Result<T, Error>>;
 
 impl Client {
     pub(super) fn uses_batch(&self) -> bool {
-        self.shared.has_batch.load(Ordering::Relaxed)
+        self.shared.batches.are_on(self.shared.clock.monotonic())
     }
 
     /// Whether a question about so many users goes out in batches.
@@ -73,7 +119,7 @@ impl Client {
     }
 
     /// Asks in rounds until each user has a final answer. All rounds together wait no longer than a single read does.
-    /// `None`: batches are refused here.
+    /// `None`: batches are refused here, or failed.
     pub(super) async fn ask<T, A, R>(&self, users: &[UserId], question: &Question<A, R>) -> Option<Answers<T>>
     where
         A: Fn(UserId) -> Request,
@@ -90,17 +136,24 @@ impl Client {
                 Err(error) => return Some(rounds.given_up(&error)),
             };
             let arrived = match self.read_batch(&asked, &mut rounds.waited).await {
-                Ok(arrived) => arrived,
+                Ok(arrived) => {
+                    self.shared.batches.succeeded();
+                    arrived
+                }
                 Err(Error::Answer { answer, .. }) if answer.status != 401 => {
                     let (status, code) = (answer.status, answer.code());
                     tracing::info!(status, code, "batches are refused here, asking one by one from now on");
-                    self.shared.has_batch.store(false, Ordering::Relaxed);
+                    self.shared.batches.refused();
                     return None;
                 }
-                // Not for batches, perhaps: a stand-in fails on what it does not know. Single requests will tell.
+                // Who asks one by one instead asks twenty times as often.
+                Err(error @ Error::Unanswered { is_throttled: true, .. }) => {
+                    return Some(rounds.given_up(&error));
+                }
+                // Single requests will tell whether it is only batches that fail.
                 Err(error @ (Error::Unanswered { .. } | Error::Malformed { .. })) => {
-                    tracing::info!(%error, "batches get no answer here, asking one by one from now on");
-                    self.shared.has_batch.store(false, Ordering::Relaxed);
+                    let is_resting = self.shared.batches.failed(self.shared.clock.monotonic());
+                    tracing::info!(%error, is_resting, "a batch got no answer, asking one by one");
                     return None;
                 }
                 Err(error) => return Some(rounds.given_up(&error)),
@@ -162,9 +215,11 @@ impl Client {
                 Verdict::Again(last) => last,
             };
             let wanted = delay_before(rounds.number + 1, &request.path, part.as_ref(), now);
-            if rounds.number >= MAX_READ_ATTEMPTS || rounds.waited + wanted > MAX_READ_WAIT {
-                let attempts = rounds.number;
-                rounds.close(*user, Err(Error::Unanswered { endpoint: Endpoint::Batch, attempts, last }));
+            let patience = Patience::with(request.endpoint);
+            if rounds.number >= patience.attempts || rounds.waited + wanted > patience.wait {
+                let (endpoint, attempts) = (Endpoint::Batch, rounds.number);
+                let is_throttled = part.as_ref().is_some_and(|part| is_throttled(part.status));
+                rounds.close(*user, Err(Error::Unanswered { endpoint, attempts, last, is_throttled }));
             } else {
                 delay = delay.max(wanted);
             }

@@ -6,7 +6,7 @@ use super::super::error::{Error, RequestIds};
 use super::super::link::GraphUrl;
 use super::super::request::{Endpoint, Request};
 use super::super::response::{Decoded, decode_error, is_error_readable};
-use super::super::throttle::{MAX_READ_ATTEMPTS, MAX_READ_WAIT, delay_before, is_transient};
+use super::super::throttle::{MAX_READ_ATTEMPTS, MAX_READ_WAIT, delay_before, is_throttled, is_transient};
 use super::super::transport::TransportError;
 use super::{Client, Exchange, is_success};
 
@@ -14,8 +14,26 @@ use super::{Client, Exchange, is_success};
 /// server's bug does not.
 pub(super) const MAX_MALFORMED: u32 = 2;
 
-/// Most attempts at one batch as a whole: the questions in it can be asked one by one as well.
-const MAX_BATCH_ATTEMPTS: u32 = 4;
+/// How long one read is worth asking again.
+pub(super) struct Patience {
+    pub(super) attempts: u32,
+    /// Between the attempts, all together.
+    pub(super) wait: Duration,
+}
+
+impl Patience {
+    pub(super) fn with(endpoint: Endpoint) -> Self {
+        match endpoint {
+            // The questions in it can be asked one by one as well.
+            Endpoint::Batch => Self { attempts: 4, wait: MAX_READ_WAIT },
+            // Of many mailboxes some never answer, and the others wait behind them; all are asked again in a later pass.
+            Endpoint::MailboxKind | Endpoint::MailboxIdentity => {
+                Self { attempts: 3, wait: Duration::from_secs(10) }
+            }
+            _ => Self { attempts: MAX_READ_ATTEMPTS, wait: MAX_READ_WAIT },
+        }
+    }
+}
 
 /// What was read, and the ids of the exchange that brought it: what is found wrong with it later is told with them.
 pub(super) struct Answered<T> {
@@ -24,7 +42,7 @@ pub(super) struct Answered<T> {
 }
 
 impl Client {
-    /// Sends a read until it is answered usably, at most [`MAX_READ_ATTEMPTS`] times.
+    /// Sends a read until it is answered usably, for as long as its [`Patience`] lasts.
     pub(super) async fn read<T>(
         &self,
         request: &Request,
@@ -45,8 +63,7 @@ impl Client {
         self.read_within(request, url, decode, &mut waited).await
     }
 
-    /// [`Client::read_at`] as a part of something larger: `waited` is what that has spent on waiting, of
-    /// [`MAX_READ_WAIT`] in all.
+    /// [`Client::read_at`] as a part of something larger: `waited` is what that has spent on waiting.
     pub(super) async fn read_within<T>(
         &self,
         request: &Request,
@@ -55,7 +72,7 @@ impl Client {
         waited: &mut Duration,
     ) -> Result<Answered<T>, Error> {
         let endpoint = request.endpoint;
-        let attempts = if endpoint == Endpoint::Batch { MAX_BATCH_ATTEMPTS } else { MAX_READ_ATTEMPTS };
+        let patience = Patience::with(endpoint);
         let mut malformed = 0;
         let mut attempt = 1;
         loop {
@@ -66,8 +83,9 @@ impl Client {
             };
             let response = exchange.outcome.as_ref().ok();
             let delay = delay_before(attempt + 1, url.as_str(), response, self.shared.clock.now());
-            if attempt >= attempts || *waited + delay > MAX_READ_WAIT {
-                return Err(Error::Unanswered { endpoint, attempts: attempt, last });
+            if attempt >= patience.attempts || *waited + delay > patience.wait {
+                let is_throttled = response.is_some_and(|response| is_throttled(response.status));
+                return Err(Error::Unanswered { endpoint, attempts: attempt, last, is_throttled });
             }
             *waited += delay;
             attempt += 1;
