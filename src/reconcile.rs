@@ -335,7 +335,7 @@ impl Reconciler {
             );
         }
         for problem in problems {
-            parts.metrics.observation_rejected(&parts.name, problem.kind);
+            parts.metrics.observation_problem(&parts.name, problem.kind);
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
-use prometheus::{GaugeVec, Registry, TextEncoder};
+use prometheus::{GaugeVec, IntCounterVec, Registry, TextEncoder};
 
 use self::families::Families;
 pub use self::families::{DESCRIPTIONS, Description};
@@ -133,9 +133,9 @@ impl Metrics {
         self.0.families.mailboxes_lost.with_label_values(&[tenant, cause.label(), warned]).inc();
     }
 
-    /// An observation is doubted for this reason.
-    pub fn observation_rejected(&self, tenant: &str, problem: ProblemKind) {
-        self.0.families.observation_rejected.with_label_values(&[tenant, problem.label()]).inc();
+    /// Something is wrong with an observation.
+    pub fn observation_problem(&self, tenant: &str, problem: ProblemKind) {
+        problems(&self.0.families, problem).with_label_values(&[tenant, problem.label()]).inc();
     }
 
     pub fn pass_finished(&self, tenant: &str, outcome: PassOutcome, duration: Duration) {
@@ -191,7 +191,7 @@ impl Metrics {
             families.recoveries.with_label_values(&[tenant, verdict.label()]);
         }
         for problem in ProblemKind::ALL {
-            families.observation_rejected.with_label_values(&[tenant, problem.label()]);
+            problems(families, problem).with_label_values(&[tenant, problem.label()]);
         }
         for outcome in PassOutcome::ALL {
             families.last_pass.with_label_values(&[tenant, outcome.label()]);
@@ -366,6 +366,11 @@ fn label(text: &str) -> String {
 
 fn flag(is_set: bool) -> f64 {
     f64::from(u8::from(is_set))
+}
+
+/// What rejects an observation, and what does not, are different news.
+fn problems(families: &Families, problem: ProblemKind) -> &IntCounterVec {
+    if problem.is_blocking() { &families.observation_rejected } else { &families.observation_unreadable }
 }
 
 #[cfg(test)]

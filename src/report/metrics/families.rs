@@ -92,7 +92,9 @@ families! {
     pass_duration: HistogramVec = "mailkeeper_pass_duration_seconds" ["tenant" "outcome"]
         "How long passes took.";
     observation_rejected: IntCounterVec = "mailkeeper_observation_rejected_total" ["tenant" "reason"]
-        "Doubts about observations, by reason.";
+        "Why observations were not believed: nothing followed from them.";
+    observation_unreadable: IntCounterVec = "mailkeeper_observation_unreadable_total" ["tenant" "reason"]
+        "What could not be read in observations that were believed all the same.";
     policy_info: GaugeVec = "mailkeeper_policy_info" ["tenant" "digest" "revision"]
         "1; the labels name the policy in force and, in a git work tree, its commit.";
     policy_load_failed: GaugeVec = "mailkeeper_policy_load_failed" ["tenant"]

@@ -133,7 +133,8 @@ fn closed_sets_are_complete_from_the_first_moment() {
         ("recoveries_total", Verdict::ALL.len()),
         ("waiting", Reason::ALL.len()),
         ("users_left_alone", Reason::ALL.len()),
-        ("observation_rejected_total", ProblemKind::ALL.len()),
+        ("observation_rejected_total", ProblemKind::ALL.len() - 2),
+        ("observation_unreadable_total", 2),
         ("last_pass_timestamp_seconds", PassOutcome::ALL.len()),
         ("pass_duration_seconds_count", PassOutcome::ALL.len()),
         ("hold", 1),
@@ -267,7 +268,7 @@ fn counters_count_what_happened() {
     same.acted("contoso", &Action::PLAIN_RESTORE, OutcomeKind::Refused);
     same.judged("contoso", Verdict::NewEmptyMailbox);
     same.lost("contoso", Cause::AccountDeleted, false);
-    same.observation_rejected("contoso", ProblemKind::ClockSkew);
+    same.observation_problem("contoso", ProblemKind::ClockSkew);
     same.pass_finished("contoso", PassOutcome::Done, Duration::from_secs(4));
     same.graph_request("contoso", request(Some(200)));
     same.graph_request("contoso", request(Some(429)));
