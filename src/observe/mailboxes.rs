@@ -38,8 +38,8 @@ const REMEMBERED_AT_ONCE: usize = 64;
 /// A licensed user whose mailbox did not answer is asked again after this; it may still be in the making.
 const ASK_AGAIN: Span = Span::from_hours(1);
 
-/// A question that was not answered goes out again after this, and not in every pass: some mailboxes never answer. Where
-/// a proof waits for it, it does.
+/// A question that was not answered goes out again after this, and not in every pass: some mailboxes never answer.
+/// Where a proof waits for it, it does.
 const ASK_UNANSWERED_AGAIN: Span = Span::from_minutes(5);
 
 /// An answer that could not be read will not be readable a minute later.

@@ -26,7 +26,7 @@ impl Patience {
         match endpoint {
             // The questions in it can be asked one by one as well.
             Endpoint::Batch => Self { attempts: 4, wait: MAX_READ_WAIT },
-            // Of many mailboxes some never answer, and the others wait behind them; all are asked again in a later pass.
+            // Of many mailboxes some never answer, and the others wait behind them. They are asked again later.
             Endpoint::MailboxKind | Endpoint::MailboxIdentity => {
                 Self { attempts: 3, wait: Duration::from_secs(10) }
             }
