@@ -2,9 +2,11 @@
 //!
 //! Everything that decides takes `now` as an argument; what must wait or stamp takes a [`Clock`].
 
+use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{Either, select};
 
 use crate::model::{Span, Timestamp};
 
@@ -24,6 +26,14 @@ pub trait Clock: Send + Sync {
     /// clock that moves by its sleeps does not move by this.
     async fn deadline(&self, duration: Duration) {
         self.sleep(duration).await;
+    }
+}
+
+/// The answer, if it comes before `wait` has passed. For what a pass can do without: retries on a bad day take minutes.
+pub async fn within<T>(clock: &dyn Clock, wait: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(answer), pin!(clock.deadline(wait))).await {
+        Either::Left((answer, _)) => Some(answer),
+        Either::Right(((), _)) => None,
     }
 }
 

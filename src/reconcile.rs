@@ -268,9 +268,9 @@ impl Reconciler {
         self.parts.policy.reload();
         self.edition = self.parts.policy.edition();
         let now = self.parts.clock.now();
-        let Parts { policy, store, graph, .. } = &self.parts;
+        let Parts { policy, store, graph, clock, .. } = &self.parts;
         if let Some(Newer { policy: newest, groups }) = guard::newer(policy, store)? {
-            self.preview.read(graph, &newest.digest, groups, now).await;
+            self.preview.read(graph, &**clock, &newest.digest, groups, now).await;
         }
         let Some(guarded) = guard::in_force(policy, store, &self.shared, &self.preview, now)? else {
             return Ok(None);
@@ -308,7 +308,8 @@ impl Reconciler {
                 self.tell(std::slice::from_ref(&problem));
                 observed.observation.problems.push(problem);
             }
-        } else {
+        }
+        if !observed.observation.is_complete() {
             let entry = Entry::ObservationRejected { problems: observed.observation.problems.clone() };
             self.parts.journal.append(&entry, self.parts.clock.now())?;
         }

@@ -5,7 +5,9 @@
 //! and asked for singly for everybody who is seen alive and about whom something may be decided in this pass.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use crate::clock::within;
 use crate::graph::{Client, Error};
 use crate::model::{GroupId, Problem, ProblemKind, Span, Timestamp, UserId};
 use crate::store;
@@ -22,6 +24,9 @@ const LISTED_EVERY: Span = Span::from_hours(1);
 /// How long what was known of a licensing group stands while it cannot be read.
 const BELIEVED_FOR: Span = Span::from_days(1);
 
+/// Nothing is observed before these answers, and a pass can do without them.
+const WAIT: Duration = Duration::from_secs(20);
+
 /// Members of a small group: three pages.
 pub(super) const SMALL: usize = 3_000;
 
@@ -35,13 +40,17 @@ pub(super) async fn licensing(watch: &Watch<'_>) -> Result<(), store::Error> {
         return Ok(());
     }
     let (mut groups, mut failing_since) = (BTreeMap::new(), BTreeMap::new());
+    let mut wait = WAIT;
     for id in &wanted {
-        match watch.graph.group(*id).await {
-            Ok(Some(group)) => drop(groups.insert(*id, group)),
+        match within(watch.clock, wait, watch.graph.group(*id)).await {
+            Some(Ok(Some(group))) => drop(groups.insert(*id, group)),
             // That it does not exist is a problem of its members' listing.
-            Ok(None) => {}
-            Err(error) => {
-                tracing::debug!(group = %id, %error, "a licensing group cannot be read");
+            Some(Ok(None)) => {}
+            failure @ (None | Some(Err(_))) => {
+                if failure.is_none() {
+                    wait = Duration::ZERO;
+                }
+                tracing::debug!(group = %id, "a licensing group cannot be read");
                 let since = before.failing_since.get(id).copied().unwrap_or(watch.started);
                 failing_since.insert(*id, since);
                 if let Some(group) = before.groups.get(id).filter(|_| watch.started < since + BELIEVED_FOR) {

@@ -1,11 +1,9 @@
 //! The subscriptions behind the products: when each moves to its next stage. Optional: they need a permission that
 //! nothing else needs, and that they cannot be read is no problem of an observation. It is "not known", and said once.
 
-use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
-
+use crate::clock::within;
 use crate::errors::chain;
 use crate::model::{Span, Subscription, Timestamp};
 use crate::store;
@@ -19,7 +17,7 @@ const ASK_AGAIN: Span = Span::from_hours(1);
 /// Dates that could not be read again for so long are no longer shown: the permission was taken away, or worse.
 const BELIEVED_FOR: Span = Span::from_days(7);
 
-/// The products are read by then and a pass waits for this answer alone. Retries on a bad day take minutes.
+/// The products are read by then and a pass waits for this answer alone.
 const WAIT: Duration = Duration::from_secs(20);
 
 /// What is known of them, asked for anew where that is due; `None` when they are not known.
@@ -39,14 +37,12 @@ fn is_due(before: &Subscriptions, now: Timestamp) -> bool {
 }
 
 async fn ask(watch: &Watch<'_>, before: &Subscriptions) -> Subscriptions {
-    let answer = pin!(watch.graph.subscriptions());
-    let too_late = pin!(watch.clock.deadline(WAIT));
-    let failure = match select(answer, too_late).await {
-        Either::Left((Ok(list), _)) => {
+    let failure = match within(watch.clock, WAIT, watch.graph.subscriptions()).await {
+        Some(Ok(list)) => {
             return Subscriptions { list, read_at: Some(watch.started), failure: None, asked_at: None };
         }
-        Either::Left((Err(error), _)) => chain(&error),
-        Either::Right(((), _)) => format!("no answer in {} s", WAIT.as_secs()),
+        Some(Err(error)) => chain(&error),
+        None => format!("no answer in {} s", WAIT.as_secs()),
     };
     Subscriptions { failure: Some(failure), ..before.clone() }
 }

@@ -2,13 +2,19 @@
 //! of the policy before, and nothing of a group that does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use crate::clock::{Clock, within};
 use crate::errors::chain;
 use crate::graph::Client;
 use crate::model::{GroupId, KnownUser, Presence, Span, Timestamp, UserId};
 
 /// A waiting policy is held against newer members once in this time.
 const GOOD_FOR: Span = Span::from_hours(1);
+
+/// The policy in force judges meanwhile, and its pass must not wait for a group of another one for long. A hundred
+/// thousand members are a hundred pages.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// What reading the groups of one policy brought.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +38,7 @@ impl Preview {
     pub async fn read(
         &mut self,
         graph: &Client,
+        clock: &dyn Clock,
         policy_digest: &str,
         groups: BTreeSet<GroupId>,
         now: Timestamp,
@@ -43,10 +50,15 @@ impl Preview {
         }
         let read_at = Some(now);
         *self = Self { policy_digest: policy_digest.to_owned(), read_at, ..Self::default() };
+        let mut wait = WAIT;
         for group in groups {
-            match members(graph, group).await {
-                Ok(members) => drop(self.members.insert(group, members)),
-                Err(why) => drop(self.unread.insert(group, why)),
+            match within(clock, wait, members(graph, group)).await {
+                Some(Ok(members)) => drop(self.members.insert(group, members)),
+                Some(Err(why)) => drop(self.unread.insert(group, why)),
+                None => {
+                    wait = Duration::ZERO;
+                    self.unread.insert(group, Unread::Failed(format!("no answer in {} s", WAIT.as_secs())));
+                }
             }
         }
     }

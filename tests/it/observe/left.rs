@@ -1,4 +1,4 @@
-//! Lists of members that come empty.
+//! Groups that answer oddly: lists of members that come empty, what they give not at all.
 
 use mailkeeper::clock::Clock;
 use mailkeeper::model::{GroupId, ObservationKind, Span, UserId};
@@ -63,4 +63,24 @@ async fn one_odd_answer_makes_nobody_leave() {
     lab.odd.set(Quirks { lists_no_members: true, odd_member, ..Quirks::default() });
     lab.believed().await;
     assert!(executives.iter().all(|user| is_member(&lab, *user, group)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn licensing_groups_that_do_not_answer_keep_no_pass_waiting() {
+    let lab = Lab::with_policy(60, 40, |company| {
+        let by_group = |group: GroupId, number: u32| {
+            format!(
+                "  - {{ name: g{number}, match: {{ group: \"{group}\" }}, licenses: [SPE_E3], assign: {{ group: {group} }} }}\n"
+            )
+        };
+        let rules = [company.executives, company.administrators];
+        let rules: String =
+            rules.into_iter().zip(1..).map(|(group, number)| by_group(group, number)).collect();
+        POLICY.replace("keep:\n", &format!("keep:\n{rules}"))
+    });
+    lab.odd.set(Quirks { group_status: Some(500), ..Quirks::default() });
+    let started = tokio::time::Instant::now();
+    let observed = lab.observe(&lab.store, false).await;
+    assert!(observed.observation.is_complete(), "{:?}", observed.observation.problems);
+    assert!(started.elapsed() < std::time::Duration::from_secs(25), "{:?}", started.elapsed());
 }

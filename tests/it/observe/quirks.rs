@@ -32,6 +32,8 @@ pub struct Quirks {
     pub audit_time_status: Option<u16>,
     /// The status that answers batches.
     pub batch_status: Option<u16>,
+    /// The status that answers the question what a group gives.
+    pub group_status: Option<u16>,
     /// The list of the tenant's own record is empty.
     pub names_no_organization: bool,
     /// The members of every group are listed as none.
@@ -125,6 +127,9 @@ impl Odd {
             quirks
                 .audit_time_status
                 .filter(|_| request.url.contains(AUDITS) && request.url.contains("activityDateTime")),
+            quirks.group_status.filter(|_| {
+                request.url.contains("/groups/") && request.url.contains("?$select=id,displayName")
+            }),
             quirks.batch_status.filter(|_| request.url.ends_with("/$batch")),
         ]
         .into_iter()
