@@ -295,10 +295,11 @@ impl Reconciler {
         if observed.observation.is_complete() {
             let was_whole = parts.store.get_or_default::<Identities>()?.are_journalled;
             let before = observed.observation.problems.len();
-            let recorded =
+            let learned =
                 observe::mailboxes(&parts.graph, &parts.store, policy, &mut observed, &*parts.clock).await?;
             self.tell(observed.observation.problems.get(before..).unwrap_or_default());
-            identities::record(&parts.store, &parts.journal, recorded, was_whole, parts.clock.now())?;
+            identities::record(&parts.store, &parts.journal, learned.recorded, was_whole, parts.clock.now())?;
+            identity::doubt(&parts.store, &learned.replaced, observed.observation.started)?;
             if parts.reads_audit_log {
                 observe::audit::ask(&parts.graph, &parts.store, policy, &observed, &*parts.clock).await?;
             }

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{DeletedUser, Error};
-use crate::model::{KnownUser, ObservationKind, Presence, Problem, ProblemKind, Sighting, UserId};
-use crate::store::records::{Cursor, RecycleBin, Seats, SmallGroups, Tally};
+use crate::model::{KnownUser, ObservationKind, Presence, Problem, ProblemKind, Sighting, Timestamp, UserId};
+use crate::store::records::{Cursor, Probing, RecycleBin, Seats, SmallGroups, Tally};
 use crate::store::{self, Stage, Staged};
 
 use super::bin::{self, Addresses};
@@ -314,6 +314,17 @@ fn keep(watch: &Watch<'_>, read: &Read, seen: &Seen, recheck: BTreeSet<UserId>) 
         groups_read_at: Some(watch.started),
         is_delta_missing: matches!(read.onwards, Onwards::NotOffered),
         are_shards_refused: read.are_shards_refused,
-        probes: watch.cursor.probes.clone(),
+        probes: probes(watch),
     })
+}
+
+/// After so long without an observation a licence may have been away for too long and given back since, and a new,
+/// empty mailbox answers: everybody is asked again. A delta is never that old.
+fn probes(watch: &Watch<'_>) -> Probing {
+    let before = watch.cursor.probes.clone();
+    let is_blind = |previous: Timestamp| watch.started - previous >= watch.policy.retention.days;
+    match watch.previous().is_some_and(is_blind) {
+        true => Probing { doubted_before: Some(watch.started), is_behind: true, ..before },
+        false => before,
+    }
 }

@@ -52,7 +52,7 @@ const ASK_IDENTITY_AGAIN: Span = Span::from_hours(24);
 /// How much an answer would tell; the order of asking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
-    /// A repair waits for its proof: one of ours, or of others.
+    /// A repair waits for its proof: one of ours, or of others. Or nobody looked for long.
     Proof,
     /// Without a licence: is it a shared mailbox?
     Kind,
@@ -60,20 +60,29 @@ enum Urgency {
     Identity,
 }
 
+/// What the answers brought.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// Identities that were recorded now: they belong into the journal, and until they are there [`Identities`] does
+    /// not say so.
+    pub recorded: Vec<RecordedMailbox>,
+    /// Licensed users whose mailbox is another one than was recorded, although no repair is known.
+    pub replaced: BTreeSet<UserId>,
+}
+
 /// Asks for what is missing and remembers the answers.
 ///
 /// # Errors
 /// Only of the store. Unanswered questions stay open; if nothing could be read at all, that is a problem of the
-/// observation. Returns the identities that were recorded now: they belong into the journal, and until they are there
-/// [`Identities`] does not say so.
+/// observation.
 pub async fn mailboxes(
     graph: &Client,
     store: &TenantStore,
     policy: &Policy,
     observed: &mut Observed,
     clock: &dyn Clock,
-) -> Result<Vec<RecordedMailbox>, store::Error> {
-    let mut recorded = Vec::new();
+) -> Result<Learned, store::Error> {
+    let mut learned = Learned::default();
     let cursor = store.get_or_default::<Cursor>()?;
     let now = clock.now();
     let repairs = Repairs::of(store)?;
@@ -110,10 +119,10 @@ pub async fn mailboxes(
         }
         if answers.len() >= REMEMBERED_AT_ONCE {
             let some = std::mem::take(&mut answers);
-            remember(store, observed, some, &repairs, &mut probing, &mut recorded)?;
+            remember(store, observed, some, &repairs, &mut probing, &mut learned)?;
         }
     }
-    remember(store, observed, answers, &repairs, &mut probing, &mut recorded)?;
+    remember(store, observed, answers, &repairs, &mut probing, &mut learned)?;
     if asked > 0 && asked == unreadable {
         let detail = format!("none of {asked} mailboxes could be read: MailboxSettings.Read may be missing");
         observed.observation.problems.push(Problem { kind: ProblemKind::MailboxUnreadable, detail });
@@ -122,7 +131,7 @@ pub async fn mailboxes(
         let cursor = store.get_or_default::<Cursor>()?;
         store.put(&Cursor { probes: probing, ..cursor })?;
     }
-    Ok(recorded)
+    Ok(learned)
 }
 
 /// Repairs whose proof is awaited.
@@ -179,7 +188,8 @@ fn wanted(
     now: Timestamp,
 ) -> Result<Wanted, store::Error> {
     let is_due = before.is_behind || before.next_at.is_some_and(|next| next <= now);
-    let (probing, wanted) = (Probing::default(), BTreeSet::new());
+    let probing = Probing { doubted_before: before.doubted_before, ..Probing::default() };
+    let wanted = BTreeSet::new();
     let mut choice = Choice { repairs, policy, observed, now, wanted, probing };
     let mut is_behind = false;
     match &observed.reach {
@@ -217,7 +227,7 @@ impl Choice<'_> {
         let is_pending = self.repairs.awaited.contains_key(&known.id());
         let urgency = match is_pending {
             true => (known.presence == Presence::Live).then_some(Urgency::Proof),
-            false => urgency(known, self.policy, self.observed),
+            false => urgency(known, self.policy, self.observed, self.probing.doubted_before),
         };
         let Some(urgency) = urgency else { return false };
         let again = if is_pending { Again::Now } else { again_at(known) };
@@ -240,7 +250,12 @@ impl Choice<'_> {
     }
 }
 
-fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Urgency> {
+fn urgency(
+    known: &KnownUser,
+    policy: &Policy,
+    observed: &Observed,
+    doubted_before: Option<Timestamp>,
+) -> Option<Urgency> {
     if known.presence != Presence::Live || known.user.user_type == UserType::Guest {
         return None;
     }
@@ -250,6 +265,10 @@ fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed) -> Option<Ur
     }
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
     let is_asked = known.mailbox.last_probe.is_some();
+    let is_doubted = known.mailbox.last_probe.as_ref().is_some_and(|probe| Some(probe.at) < doubted_before);
+    if is_doubted && is_licensed && known.mailbox.primary_id.is_some() {
+        return is_ours().then_some(Urgency::Proof);
+    }
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
         (Some(kind), Some(_)) if is_asked && (is_licensed || kind.needs_license()) => return None,
         // It may have been converted: a shared mailbox since the last answer, or any since the journal told of it.
@@ -302,7 +321,7 @@ fn remember(
     mut answers: BTreeMap<UserId, Probe>,
     repairs: &Repairs,
     probing: &mut Probing,
-    recorded: &mut Vec<RecordedMailbox>,
+    learned: &mut Learned,
 ) -> Result<(), store::Error> {
     let users: BTreeSet<UserId> = answers.keys().copied().collect();
     let Observed { catalog, reach, observation, .. } = observed;
@@ -314,7 +333,10 @@ fn remember(
             let is_fresh = repairs.is_fresh(user, observation.started);
             note(&mut known, probe, is_licensed, is_fresh);
             let is_new = before.as_ref().is_some_and(|before| before.mailbox.primary_id.is_none());
-            recorded.extend(RecordedMailbox::of(&known).filter(|_| is_new));
+            learned.recorded.extend(RecordedMailbox::of(&known).filter(|_| is_new));
+            if is_licensed && !is_awaited && is_another(&known) {
+                learned.replaced.insert(user);
+            }
         }
         // Whose proof is awaited is asked about in every pass anyway.
         if let (Again::At(at), false) = (again_at(&known), is_awaited) {
@@ -349,6 +371,16 @@ fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool, is_fresh: bool) 
         }
     }
     known.mailbox.last_probe = Some(probe);
+}
+
+/// The mailbox that answered last is not the one that was recorded.
+fn is_another(known: &KnownUser) -> bool {
+    let Some(Probe { answer: ProbeAnswer::Reachable { primary_id: Some(found), .. }, .. }) =
+        &known.mailbox.last_probe
+    else {
+        return false;
+    };
+    known.mailbox.primary_id.as_ref().is_some_and(|recorded| recorded != found)
 }
 
 /// The loss of a mailbox that needed no licence when it last answered, has none, and now needs one or does not answer.

@@ -1,14 +1,16 @@
 //! Whether a mailbox that came back is the one that was lost: after repairs of ours, and after those of others. A
 //! person who gives the licence back on day 31 gets a new, empty mailbox, too, and somebody must be told.
 
+use std::collections::BTreeSet;
+
 use crate::model::{
-    Action, Cause, DriftKind, KnownUser, LedgerEntry, Pending, ProbeAnswer, Replaced, Timestamp, UserId,
-    Verdict,
+    Action, Cause, DriftKind, KnownUser, LedgerEntry, Pending, ProbeAnswer, Replaced, Span, Timestamp,
+    UserId, Verdict,
 };
 use crate::observe::Observed;
 use crate::report::status::{EventKind, RecentEvent};
-use crate::store;
 use crate::store::journal::Entry;
+use crate::store::{self, TenantStore};
 use crate::verify::{Progress, verify};
 
 use super::bookkeeping::{Books, Kept};
@@ -97,6 +99,22 @@ impl Books<'_> {
         });
         Ok(())
     }
+}
+
+/// Opens the case of mailboxes that turned out to be others although nobody saw a loss: as if others had repaired them
+/// just before the observation of that `started`.
+pub(super) fn doubt(
+    store: &TenantStore,
+    users: &BTreeSet<UserId>,
+    started: Timestamp,
+) -> Result<(), store::Error> {
+    for user in users {
+        let entry =
+            store.ledger(*user)?.unwrap_or_else(|| LedgerEntry::opened(DriftKind::Unlicensed, started));
+        let (healed, resolved) = (Some(started - Span::from_millis(1)), entry.resolved.or(Some(started)));
+        store.put_ledger(*user, &LedgerEntry { healed, resolved, ..entry })?;
+    }
+    Ok(())
 }
 
 /// What others did, as if it had been a request of ours: the same proof is asked of it.

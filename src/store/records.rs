@@ -103,6 +103,8 @@ pub struct Probing {
     pub is_behind: bool,
     /// When an answer that told nothing is worth asking for again.
     pub next_at: Option<Timestamp>,
+    /// Nobody looked for as long as a mailbox outlives its licence: what was answered before may be of another one.
+    pub doubted_before: Option<Timestamp>,
 }
 
 impl Probing {

@@ -102,7 +102,7 @@ fn cursor() {
         recheck: BTreeSet::from([id(1)]),
         is_delta_missing: true,
         are_shards_refused: true,
-        probes: Probing { is_behind: true, next_at: Some(AT) },
+        probes: Probing { is_behind: true, next_at: Some(AT), doubted_before: Some(AT) },
     };
     check(&cursor, "cursor");
 }
