@@ -66,7 +66,7 @@ pub struct Learned {
     /// Identities that were recorded now: they belong into the journal, and until they are there [`Identities`] does
     /// not say so.
     pub recorded: Vec<RecordedMailbox>,
-    /// Licensed users whose mailbox is another one than was recorded, although no repair is known.
+    /// Licensed users whose mailbox became another one while nobody looked, see [`Probing::doubted_before`].
     pub replaced: BTreeSet<UserId>,
 }
 
@@ -227,7 +227,7 @@ impl Choice<'_> {
         let is_pending = self.repairs.awaited.contains_key(&known.id());
         let urgency = match is_pending {
             true => (known.presence == Presence::Live).then_some(Urgency::Proof),
-            false => urgency(known, self.policy, self.observed, self.probing.doubted_before),
+            false => urgency(known, self.policy, self.observed, &self.probing),
         };
         let Some(urgency) = urgency else { return false };
         let again = if is_pending { Again::Now } else { again_at(known) };
@@ -250,12 +250,7 @@ impl Choice<'_> {
     }
 }
 
-fn urgency(
-    known: &KnownUser,
-    policy: &Policy,
-    observed: &Observed,
-    doubted_before: Option<Timestamp>,
-) -> Option<Urgency> {
+fn urgency(known: &KnownUser, policy: &Policy, observed: &Observed, probing: &Probing) -> Option<Urgency> {
     if known.presence != Presence::Live || known.user.user_type == UserType::Guest {
         return None;
     }
@@ -265,8 +260,7 @@ fn urgency(
     }
     let is_licensed = Entitlement::of(&known.user, &observed.catalog).is_licensed();
     let is_asked = known.mailbox.last_probe.is_some();
-    let is_doubted = known.mailbox.last_probe.as_ref().is_some_and(|probe| Some(probe.at) < doubted_before);
-    if is_doubted && is_licensed && known.mailbox.primary_id.is_some() {
+    if is_licensed && is_doubted(known, probing) {
         return is_ours().then_some(Urgency::Proof);
     }
     let urgency = match (&known.mailbox.kind, &known.mailbox.primary_id) {
@@ -334,7 +328,8 @@ fn remember(
             note(&mut known, probe, is_licensed, is_fresh);
             let is_new = before.as_ref().is_some_and(|before| before.mailbox.primary_id.is_none());
             learned.recorded.extend(RecordedMailbox::of(&known).filter(|_| is_new));
-            if is_licensed && !is_awaited && is_another(&known) {
+            let was_doubted = before.as_ref().is_some_and(|before| is_doubted(before, probing));
+            if was_doubted && is_licensed && !is_awaited && is_another(&known) {
                 learned.replaced.insert(user);
             }
         }
@@ -371,6 +366,12 @@ fn note(known: &mut KnownUser, probe: Probe, is_licensed: bool, is_fresh: bool) 
         }
     }
     known.mailbox.last_probe = Some(probe);
+}
+
+/// The mailbox was recorded, and whether it is still the same is not known.
+fn is_doubted(known: &KnownUser, probing: &Probing) -> bool {
+    let asked = known.mailbox.last_probe.as_ref().map(|probe| probe.at);
+    known.mailbox.primary_id.is_some() && asked.is_some() && asked < probing.doubted_before
 }
 
 /// The mailbox that answered last is not the one that was recorded.
