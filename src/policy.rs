@@ -215,6 +215,11 @@ impl Policy {
         self.matchers().flat_map(Matcher::groups).chain(self.licensing_groups()).collect()
     }
 
+    /// The groups whose members are left alone, off-boarded or protected.
+    pub fn excluding_groups(&self) -> BTreeSet<GroupId> {
+        self.exclusions().flat_map(|entry| entry.matcher.groups()).collect()
+    }
+
     /// The groups by which rules give licences.
     pub fn licensing_groups(&self) -> BTreeSet<GroupId> {
         let assigning = self.keep.iter().filter_map(|rule| match rule.assign {
@@ -249,8 +254,12 @@ impl Policy {
     }
 
     fn matchers(&self) -> impl Iterator<Item = &Matcher> {
-        let excluded = self.offboarded.iter().chain(&self.protected).map(|entry| &entry.matcher);
+        let excluded = self.exclusions().map(|entry| &entry.matcher);
         excluded.chain(self.keep.iter().map(|rule| &rule.matcher))
+    }
+
+    fn exclusions(&self) -> impl Iterator<Item = &Exclusion> {
+        self.offboarded.iter().chain(&self.protected)
     }
 }
 

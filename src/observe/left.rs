@@ -60,7 +60,8 @@ impl Left {
 }
 
 /// Asks about those who left, and puts back into the lists who did not, and who alone cannot be asked about. Where
-/// nobody can, the lists are all there is.
+/// nobody can, the lists are all there is, but nobody loses the cover of an exclusion by that: whoever it is would be
+/// repaired against somebody's will.
 pub(super) async fn confirm(
     watch: &Watch<'_>,
     left: &Left,
@@ -86,9 +87,11 @@ pub(super) async fn confirm(
             Err(error) => return problems.push(problem("memberships of single users", &error)),
         }
     }
-    if refused.len() < asked.len() {
-        for user in refused {
-            left.users[&user].iter().for_each(|group| lists.add(*group, user));
+    let excluding = watch.policy.excluding_groups();
+    let is_one_asked = refused.len() < asked.len();
+    for user in refused {
+        for group in left.users[&user].iter().filter(|group| is_one_asked || excluding.contains(group)) {
+            lists.add(*group, user);
         }
     }
     for (group, users) in stayed {

@@ -65,6 +65,31 @@ async fn one_odd_answer_makes_nobody_leave() {
     assert!(executives.iter().all(|user| is_member(&lab, *user, group)));
 }
 
+/// Nobody can be asked about: the lists are believed where a rule needs them, and not where an exclusion does.
+#[tokio::test(start_paused = true)]
+async fn nobody_leaves_an_exclusion_without_an_answer() {
+    for is_exclusion in [true, false] {
+        let lab = Lab::with_policy(60, 40, |company| {
+            let group = company.executives;
+            match is_exclusion {
+                true => {
+                    format!("{POLICY}offboarded:\n  - {{ match: {{ group: \"{group}\" }}, reason: R }}\n")
+                }
+                false => POLICY.replace("user_type: member", &format!("group: \"{group}\"")),
+            }
+        });
+        let group = lab.company.executives;
+        let mut executives = lab.company.of(Role::Executive).map(|person| person.id);
+        let alone = executives.next().expect("one");
+        executives.for_each(|user| lab.act(|tenant, now| tenant.remove_member(now, group, user)));
+        lab.believed().await;
+        assert!(is_member(&lab, alone, group));
+        lab.odd.set(Quirks { lists_no_members: true, odd_member: Some(alone), ..Quirks::default() });
+        lab.believed().await;
+        assert_eq!(is_member(&lab, alone, group), is_exclusion);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn licensing_groups_that_do_not_answer_keep_no_pass_waiting() {
     let lab = Lab::with_policy(60, 40, |company| {
