@@ -148,10 +148,7 @@ impl Case<'_> {
     /// What in the user's own situation forbids the remedy, the most final first.
     fn blocked(&self, reading: &deadline::Reading, is_duplicate: bool) -> Option<Reason> {
         let Self { known, entitlement, .. } = self;
-        let is_deleted = match self.kind {
-            DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => true,
-            DriftKind::Unlicensed | DriftKind::Gone => false,
-        };
+        let is_deleted = self.kind.is_deletion();
         match known.presence {
             Presence::Missing { .. } | Presence::Recalled { .. } => return Some(Reason::Confirming),
             Presence::Gone { .. } => return Some(Reason::Gone),

@@ -51,10 +51,7 @@ pub fn read(
             known.loss.as_ref().map(|loss| loss_clock(loss, audited, retention, now))
         }
     };
-    let deletion = match kind {
-        DriftKind::Deleted | DriftKind::UnlicensedAndDeleted => deletion_clock(known, audited, retention),
-        DriftKind::Unlicensed | DriftKind::Gone => None,
-    };
+    let deletion = if kind.is_deletion() { deletion_clock(known, audited, retention) } else { None };
     let has_passed = |clock: &Option<LossClock>, limit: Span| {
         clock.as_ref().is_some_and(|clock| is_running(clock) && clock.latest + limit <= now)
     };

@@ -48,6 +48,14 @@ impl DriftKind {
             Self::Gone => "gone",
         }
     }
+
+    /// The account is in the recycle bin, with its licence or without.
+    pub fn is_deletion(self) -> bool {
+        match self {
+            Self::Deleted | Self::UnlicensedAndDeleted => true,
+            Self::Unlicensed | Self::Gone => false,
+        }
+    }
 }
 
 /// How it came about, as far as the directory shows.

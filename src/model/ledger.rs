@@ -219,7 +219,6 @@ impl LedgerEntry {
 
     /// The account came back by a request of ours in this story, and only its licence is still missing.
     fn is_our_restore(&self, drift: DriftKind) -> bool {
-        let was_deleted = matches!(self.drift, DriftKind::Deleted | DriftKind::UnlicensedAndDeleted);
         let was_sent = |attempt: &Attempt| match attempt.outcome {
             Some(OutcomeKind::Accepted | OutcomeKind::AlreadyDone | OutcomeKind::Uncertain) | None => true,
             Some(
@@ -229,7 +228,7 @@ impl LedgerEntry {
         let is_ours = |attempt: &Attempt| {
             matches!(attempt.action, Action::Restore(_)) && attempt.at >= self.first_seen && was_sent(attempt)
         };
-        drift == DriftKind::Unlicensed && was_deleted && self.attempts.iter().any(is_ours)
+        drift == DriftKind::Unlicensed && self.drift.is_deletion() && self.attempts.iter().any(is_ours)
     }
 }
 

@@ -135,9 +135,7 @@ fn unjudged(view: &TenantView, now: Timestamp) -> Vec<String> {
     if rows.len() > LISTED {
         sentences.push(format!("and {} more", words::count_of((rows.len() - LISTED) as u64)));
     }
-    let is_deleted =
-        |row: &&Waiting| matches!(row.drift, DriftKind::Deleted | DriftKind::UnlicensedAndDeleted);
-    if rows.iter().any(is_deleted) {
+    if rows.iter().any(|row| row.drift.is_deletion()) {
         sentences.push(format!("Deleted: {}.", Reason::DELETED_UNDETERMINED));
     }
     sentences
