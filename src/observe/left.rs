@@ -92,6 +92,7 @@ pub(super) async fn confirm(
     for user in refused {
         for group in left.users[&user].iter().filter(|group| is_one_asked || excluding.contains(group)) {
             lists.add(*group, user);
+            tracing::warn!(%group, user.id = %user, "missing from the list and not to be asked about: counts as a member");
         }
     }
     for (group, users) in stayed {
