@@ -128,7 +128,9 @@ impl Fleet {
             }
         }
         let is_for_one = is_for_one(&request.question);
-        match refusals.into_iter().next() {
+        // "I do not know it" of one tenant says less than why another one refuses.
+        let told = refusals.iter().position(|(_, refusal)| !refusal.is_usage).unwrap_or(0);
+        match refusals.into_iter().nth(told) {
             Some((_, refusal)) if answers.is_empty() => Err(refusal),
             Some((tenant, refusal)) if !is_for_one => Err(Refusal {
                 message: format!("{tenant}: {}{}", refusal.message, said_by_others(&answers)),

@@ -49,7 +49,7 @@ fn names_in_use(
 ) -> Result<BTreeSet<String>, store::Error> {
     let known = watch.store.get::<NewNames>()?;
     if let Some(known) = known.filter(|known| known.looked_up + LOOKED_UP_EVERY > watch.started)
-        && known.wanted == wanted
+        && known.wanted_by == wanted
     {
         return Ok(known.in_use);
     }
@@ -67,6 +67,6 @@ fn names_in_use(
     })?;
     // Two who would get one name: neither does, until a person has decided.
     in_use.extend(wanted.iter().filter(|(_, owners)| owners.len() > 1).map(|(name, _)| name.clone()));
-    watch.store.put(&NewNames { looked_up: watch.started, wanted, in_use: in_use.clone() })?;
+    watch.store.put(&NewNames { looked_up: watch.started, wanted_by: wanted, in_use: in_use.clone() })?;
     Ok(in_use)
 }

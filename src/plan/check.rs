@@ -105,9 +105,11 @@ fn is_asked_for(drift: &Drift, input: &Input<'_>, since: Option<Timestamp>) -> b
     };
     let stands = input.ledger.get(&drift.user).map(|entry| entry.first_seen);
     let is_no = |answer: &Answer| !answer.granted && stands.is_some_and(|stands| answer.at >= stands);
+    let is_yes = |answer: &Answer| answer.granted && stands.is_some_and(|stands| answer.at >= stands);
     // Of two answers at the same moment, the careful one counts.
     match input.answers.values().filter(about).max_by_key(|answer| (answer.at, !answer.granted)) {
-        Some(newest) if is_no(newest) => false,
+        // A yes that was taken back stands no more; one beside a later no was to another way of coming back.
+        Some(newest) if is_no(newest) && !input.answers.values().filter(about).any(is_yes) => false,
         Some(_) => is_too_late_to_wait || input.answers.values().filter(about).any(|answer| answer.granted),
         None => is_too_late_to_wait,
     }

@@ -69,16 +69,13 @@ pub fn in_force(
         None => Vec::new(),
     };
     let Some(before) = before.filter(|_| !concerns.is_empty()) else {
+        spend_approvals(store, shared)?;
         return accept(holder, store, newest).map(Some);
     };
     let id = plan::stable_id(&[&Reason::PolicyChange.label(), &before.digest, &newest.digest]);
     let answer = store.get_or_default::<Approvals>()?.0.get(&id).map(|answer| answer.granted);
     if answer == Some(true) {
-        // It has had its effect: the same change another time is another question.
-        let _turn = shared.turn();
-        let mut approvals = store.get_or_default::<Approvals>()?;
-        approvals.0.remove(&id);
-        store.put(&approvals)?;
+        spend_approvals(store, shared)?;
         return accept(holder, store, newest).map(Some);
     }
     let plan_before = store.get_or_default::<Plan>()?;
@@ -98,6 +95,15 @@ pub fn in_force(
     let before = Arc::new(before);
     holder.hold_back(Arc::clone(&before), Waiting { policy: newest, concerns });
     Ok(Some(InForce { policy: before, closed: Some(Reason::PolicyChange), ask: Some(ask) }))
+}
+
+/// A yes to a changed policy has its effect once: the same change another time is another question.
+fn spend_approvals(store: &TenantStore, shared: &Shared) -> Result<(), store::Error> {
+    let _turn = shared.turn();
+    let mut approvals = store.get_or_default::<Approvals>()?;
+    let before = approvals.0.len();
+    approvals.0.retain(|_, answer| !(answer.granted && answer.reason == Reason::PolicyChange));
+    if approvals.0.len() < before { store.put(&approvals) } else { Ok(()) }
 }
 
 /// `None` when this version cannot read it any more: then there is nothing to compare with.

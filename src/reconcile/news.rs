@@ -21,6 +21,9 @@ pub fn carry_over(before: &Plan, drifts: &[Drift], answers: &BTreeMap<String, An
             Some(true) => {}
         }
     }
+    for asks in [&mut now.asks, &mut now.denied] {
+        asks.sort_by_cached_key(|ask| (ask.act_by.is_none(), ask.act_by, ask.id.clone()));
+    }
     now.seats.clone_from(&before.seats);
 }
 

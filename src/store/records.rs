@@ -136,7 +136,8 @@ pub struct Binned {
 pub struct NewNames {
     pub looked_up: Timestamp,
     /// Each with those who would get it.
-    pub wanted: BTreeMap<String, BTreeSet<UserId>>,
+    #[serde(default)]
+    pub wanted_by: BTreeMap<String, BTreeSet<UserId>>,
     /// Of these, those that are not free.
     pub in_use: BTreeSet<String>,
 }
